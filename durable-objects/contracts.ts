@@ -704,9 +704,25 @@ export interface EventLogState extends Retention {
 /** The answer to an actor that waits for an event. */
 export type WaitAnswer = { readonly kind: 'found'; readonly event: LogEvent } | { readonly kind: 'waiting' } | Refusal
 
+/** An event as its publisher named it. */
+export interface EventName {
+  readonly source: string
+  readonly id: string
+}
+
+/** Part of an erasure in a log: `unknown` are edits by others of messages whose authors the log does not know. */
+export interface ErasedEvents {
+  readonly erased: number
+  /** The offset after which to go on; null at the end. */
+  readonly next: number | null
+  readonly unknown: readonly { readonly offset: number; readonly conversation: string; readonly ref: number }[]
+}
+
 export interface EventLogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   /** `isOwn`: Parley's own events, of which source and id alone say whether they are the same. */
-  append(events: readonly NewEvent[], isOwn?: boolean): Promise<Appended>
+  append(events: readonly NewEvent[], isOwn?: boolean, emptied?: readonly EventName[]): Promise<Appended>
+  eraseUser(erased: ErasedUser, after: number): ErasedEvents
+  eraseEdits(erased: ErasedUser, offsets: readonly number[]): number
   read(after: number, limit: number): EventReadAnswer
   eventsAt(offsets: readonly number[]): readonly LogEvent[]
   offsetBefore(time: number): number
@@ -758,6 +774,7 @@ export interface EventConsumerRpc extends Rpc.DurableObjectBranded, ErasableRpc 
   configure(spec: ConsumerSpec, from: number): void
   state(): ConsumerState | undefined
   remove(): Promise<void>
+  eraseUser(user: string): Promise<number>
   /** Logs of versions before gave no page. */
   eventsAppended(top: number, page?: EventsBehind): void
   setPaused(isPaused: boolean): boolean

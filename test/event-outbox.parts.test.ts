@@ -2,38 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { EventOutbox } from '../durable-objects/shared/event-outbox.ts'
 import type { NewEvent } from '../src/events/log-event.ts'
-
-/** What an actor stores; `reads` and `writes` count its calls. */
-class Storage implements SyncKvStorage {
-  readonly values = new Map<string, unknown>()
-  reads = 0
-  writes = 0
-
-  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as the platform declares it
-  get<T>(key: string): T | undefined {
-    this.reads++
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the outbox wrote itself
-    return structuredClone(this.values.get(key)) as T | undefined
-  }
-
-  put(key: string, value: unknown): void {
-    this.writes++
-    this.values.set(key, structuredClone(value))
-  }
-
-  delete(key: string): boolean {
-    this.writes++
-    return this.values.delete(key)
-  }
-
-  list<T>({ prefix = '', limit = Infinity, reverse = false }: SyncKvListOptions = {}): [string, T][] {
-    this.reads++
-    const keys = [...this.values.keys()].filter((key) => key.startsWith(prefix)).toSorted()
-    const found = reverse ? keys.toReversed() : keys
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the outbox wrote itself
-    return found.slice(0, limit).map((key) => [key, structuredClone(this.values.get(key)) as T])
-  }
-}
+import { StoredValues } from './support/stored-values.ts'
 
 /** The topic: an event is one by its id. */
 class Topic {
@@ -69,7 +38,7 @@ const eventsOf = (entries: readonly { readonly n: number; readonly change: numbe
 
 type Fault = 'none' | 'lost-call' | 'lost-answer'
 
-function openOn(storage: Storage, topic: Topic, fault: () => Fault, wakes: number[] = []) {
+function openOn(storage: StoredValues, topic: Topic, fault: () => Fault, wakes: number[] = []) {
   return new EventOutbox<number>(
     {
       tenant: 'acme',
@@ -98,7 +67,7 @@ describe('an outbox of own events', () => {
     )
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const storage = new Storage()
+        const storage = new StoredValues()
         const topic = new Topic()
         let fault: Fault = 'none'
         const open = () => openOn(storage, topic, () => fault)
@@ -123,7 +92,7 @@ describe('an outbox of own events', () => {
   })
 
   test('writes, reads and asks for nothing while the tenant has no reader', async () => {
-    const storage = new Storage()
+    const storage = new StoredValues()
     const topic = new Topic()
     const wakes: number[] = []
     const outbox = openOn(storage, topic, () => 'none', wakes)
@@ -134,7 +103,7 @@ describe('an outbox of own events', () => {
   })
 
   test('gathers the changes of a burst into one call, and asks for the alarm once', async () => {
-    const storage = new Storage()
+    const storage = new StoredValues()
     const topic = new Topic()
     const wakes: number[] = []
     const outbox = openOn(storage, topic, () => 'none', wakes)
@@ -146,7 +115,7 @@ describe('an outbox of own events', () => {
   })
 
   test('asks for the alarm again when an instance finds what the one before left', () => {
-    const storage = new Storage()
+    const storage = new StoredValues()
     const topic = new Topic()
     const first = openOn(storage, topic, () => 'none')
     first.setOn(true)
@@ -157,7 +126,7 @@ describe('an outbox of own events', () => {
   })
 
   test('drops what waits when the last reader goes, and gives no number twice after it', async () => {
-    const storage = new Storage()
+    const storage = new StoredValues()
     const topic = new Topic()
     const outbox = openOn(storage, topic, () => 'none')
     outbox.setOn(true)
@@ -176,7 +145,7 @@ describe('an outbox of own events', () => {
   })
 
   test('rewrites what waits, and refuses while that is being published', async () => {
-    const storage = new Storage()
+    const storage = new StoredValues()
     const topic = new Topic()
     let fault: Fault = 'none'
     const outbox = openOn(storage, topic, () => fault)

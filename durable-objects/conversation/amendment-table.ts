@@ -120,10 +120,11 @@ export class AmendmentTable implements Amendments {
   #scrub(ref: number): void {
     const row = this.#log.range(ref - 1, ref, 1)[0]
     if (row !== undefined) this.#log.rewrite({ ...row, data: tombstone(row.data) })
-    for (const edit of this.#editsOf(ref)) this.#log.rewrite({ ...edit, data: tombstoneOfEdit(edit.data) })
+    for (const edit of this.editsOf(ref)) this.#log.rewrite({ ...edit, data: tombstoneOfEdit(edit.data) })
   }
 
-  #editsOf(ref: number): LogRow[] {
+  /** The edits of a message, in their order. */
+  editsOf(ref: number): LogRow[] {
     const edit = `data LIKE '{"type":"message.edited"%' AND json_extract(data, '$.ref') = ?`
     return this.#log.rows(`seq > ? AND client_id IS NULL AND ${edit} ORDER BY seq`, ref, ref)
   }

@@ -63,7 +63,7 @@ export class ConversationStore {
     this.unread = new UnreadCounter(sql, this.log, this.amendments, this.members, this.mentions)
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
     this.cachedPages = new CachedPages(env, this.settings, systemClock)
-    this.publisher = new EventPublisher(appendOwnEvents(env), this.settings, this.log, this.members)
+    this.publisher = new EventPublisher(appendOwnEvents(env), this.settings, this.log, this.members, this.amendments)
     this.notifier = new MemberNotifier(handOverToRecipients(env), this.settings, () => this)
     this.projection = new Projection(
       env,

@@ -1,9 +1,18 @@
-import { createdEvent, deletedEvent, eventOfEntry, maxListedMembers } from '../../src/conversations/published-events.ts'
-import type { Conversation } from '../../src/conversations/types.ts'
+import {
+  createdEvent,
+  deletedBy,
+  deletedEvent,
+  entryName,
+  eventOfEntry,
+  maxListedMembers,
+} from '../../src/conversations/published-events.ts'
+import type { Conversation, LogRow } from '../../src/conversations/types.ts'
 import type { NewEvent } from '../../src/events/log-event.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import type { AppendEvents } from '../shared/own-events.ts'
 import type { Settings } from '../shared/settings.ts'
+import type { EventName } from '../contracts.ts'
+import type { AmendmentTable } from './amendment-table.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MessageLog } from './message-log.ts'
 
@@ -24,6 +33,7 @@ export class EventPublisher {
   readonly #settings: PublishedSettings
   readonly #log: PublishedLog
   readonly #members: Pick<MemberTable, 'some' | 'count'>
+  readonly #amendments: Pick<AmendmentTable, 'editsOf'>
   /** A field, so that it costs a message nothing to look at it. */
   isOn: boolean
 
@@ -32,11 +42,13 @@ export class EventPublisher {
     settings: PublishedSettings,
     log: PublishedLog,
     members: Pick<MemberTable, 'some' | 'count'>,
+    amendments: Pick<AmendmentTable, 'editsOf'>,
   ) {
     this.#append = append
     this.#settings = settings
     this.#log = log
     this.#members = members
+    this.#amendments = amendments
     this.isOn = settings.number('eventsSince') > 0
   }
 
@@ -97,12 +109,19 @@ export class EventPublisher {
         ...rows.flatMap((row) => eventOfEntry(current, row) ?? []),
         ...(endsNow ? [deletedEvent(current)] : []),
       ]
-      if (events.length > 0) await this.#append(current.tenant, events)
+      if (events.length > 0) await this.#append(current.tenant, events, this.#emptied(current, rows))
       if (this.#extraText() === extra) this.#settings.set('eventsExtra', '')
       if (endsNow) this.#settings.set('eventsEnded', current.epoch)
       this.#settings.set('eventsUpTo', Math.max(this.#settings.number('eventsUpTo'), upTo))
       if (upTo >= top) return
     }
+  }
+
+  /** The events of messages that these entries delete, with those of their edits. */
+  #emptied(conversation: Conversation, rows: readonly LogRow[]): EventName[] {
+    const refs = rows.flatMap(({ data }) => deletedBy(data) ?? [])
+    const seqs = refs.flatMap((ref) => [ref, ...this.#amendments.editsOf(ref).map(({ seq }) => seq)])
+    return seqs.map((seq) => entryName(conversation, seq))
   }
 
   /** The seq of the last entry that was written before this time, of those that are kept. */

@@ -54,9 +54,10 @@ export abstract class MaintainedConversation extends TenantActor {
   /** Whether Postgres has all that is here now, and which of the entries `refs` the user wrote. */
   writtenWithout(erased: ErasedUser, refs: readonly number[]): WrittenWithout {
     const { store, tasks } = this.maintained()
-    const { conversation, projection, activity } = store
+    const { conversation, projection, activity, publisher } = store
     if (conversation === undefined) return { isWritten: true, theirs: [] }
-    const isWritten = !projection.isPending(conversation) && !projection.isRebuilding && !activity.isPending()
+    const isCopied = !projection.isPending(conversation) && !projection.isRebuilding && !activity.isPending()
+    const isWritten = isCopied && !publisher.isPending(conversation)
     if (!isWritten) tasks.runNext()
     return { isWritten, theirs: refs.length === 0 ? [] : this.#eraser().wrote(erased, refs) }
   }

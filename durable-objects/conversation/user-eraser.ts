@@ -1,5 +1,6 @@
 import { bansWith } from '../../src/conversations/bans.ts'
 import { entryWithout, heirOfErased, type StoredEntry } from '../../src/conversations/erase-user.ts'
+import type { messageDeleted } from '../../src/conversations/message-entries.ts'
 import type { memberLeft, roleChanged } from '../../src/conversations/membership.ts'
 import { toPublication, toRow } from '../../src/conversations/state.ts'
 import type { Conversation, LogRow } from '../../src/conversations/types.ts'
@@ -58,6 +59,8 @@ export class UserEraser {
     const edits = rows.filter(({ user, data }) => user !== erased.user && isEdit(data))
     const theirs = new Set(this.wrote(erased, edits.map(refOf)))
     const deleted: number[] = []
+    /** Those that were not deleted before. */
+    const newlyDeleted: number[] = []
     const states = messages.erase(erased, after, upTo)
     let changed = 0
     for (const row of rows) {
@@ -67,8 +70,10 @@ export class UserEraser {
       this.#write(row, without)
       const isMessage = row.user === erased.user && row.clientId !== null
       if (isMessage && erased.messages === 'delete') deleted.push(row.seq)
+      if (isMessage && erased.messages === 'delete' && !isDeleted(row.data)) newlyDeleted.push(row.seq)
     }
     if (deleted.length > 0) amendments.deleteAll(deleted, now)
+    this.#publishDeletions(newlyDeleted, now)
     if (changed > 0) summary.reread()
     // The counts of all members follow, with the entry that ends the membership or the next one.
     if (deleted.length > 0) for (const { user } of this.#store.members.all()) this.#store.members.noteChanged(user)
@@ -106,6 +111,22 @@ export class UserEraser {
         seq,
       )
     if (data !== null) this.#store.log.rewrite({ seq, at, user, client, clientId, data })
+  }
+
+  /** Entries as those of an ordinary deletion, so that clients learn of it at once, or when they come back. */
+  #publishDeletions(refs: readonly number[], now: number): void {
+    const { conversation, log, subscribers, activity } = this.#store
+    if (refs.length === 0 || conversation === undefined || conversation.deletedAt !== undefined) return
+    const before = log.top()
+    const publications = refs.map((ref) => {
+      const entry: EntryOf<typeof messageDeleted> = { type: 'message.deleted', user: '', at: now, ref }
+      const row = toRow(log.top() + 1, byServer, entry)
+      log.append(row)
+      activity.note(row.seq, '', JSON.stringify(entry))
+      return toPublication(row)
+    })
+    const { epoch } = conversation
+    subscribers.publish({ epoch, after: before, publications, events: [] }, null)
   }
 
   #eraseMentions({ user, pseudonym }: ErasedUser, after: number): ErasedPart {
@@ -196,6 +217,11 @@ interface StoredRow extends StoredEntry {
 }
 
 const byServer = { user: '', client: '', server: true } as const
+
+function isDeleted(data: string | null): boolean {
+  const { deleted }: { deleted?: boolean } = data === null ? {} : JSON.parse(data)
+  return deleted === true
+}
 
 const isEdit = (data: string | null): boolean => data?.startsWith('{"type":"message.edited"') === true
 

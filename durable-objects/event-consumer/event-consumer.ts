@@ -8,6 +8,7 @@ import { deliveryId, storedSpec, webhookDeliveryId, type ConsumerSpec } from '..
 import type { Replay } from '../../src/event-log/webhooks/replay.ts'
 import type { DeliveryState, LoggedDelivery } from '../../src/event-log/webhooks/webhook.ts'
 import { CompiledType } from '../../src/event-log/types/known-types.ts'
+import { inJson } from '../../src/events/erased-user.ts'
 import type { LogEvent, SeenEvent } from '../../src/events/log-event.ts'
 import { SigningSecrets } from '../../src/webhooks/endpoint-post.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -43,6 +44,9 @@ const againMs = 5000
 const pulledBytes = 1_048_576
 /** Pulls of one consumer that wait at once. */
 const maxWaiting = 100
+
+/** Events that are asked for at once when they are read again. */
+const keptAtOnce = 500
 
 interface Opened {
   readonly settings: Settings
@@ -129,6 +133,45 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
     this.#top = Math.max(this.#top, top)
     this.#opened?.pusher.noteTop(this.#top, page)
     this.#changed()
+  }
+
+  /**
+   * Reads events again that name an erased user, or may be edits of their messages, after they were rewritten in the log; those that it no longer
+   * has are dropped. Returns how many changed.
+   */
+  async eraseUser(user: string): Promise<number> {
+    const opened = this.#opened
+    if (opened === undefined) return 0
+    const { consumer, store } = opened
+    const isAbout = ({ type, data }: LogEvent) => type === 'message.updated' || data?.includes(inJson(user)) === true
+    const kept = new Map(
+      [...store.keptWith(user), ...store.keptWith('message.updated')].map((one) => [one.offset, one]),
+    )
+    const offsets = [...new Set([...kept.keys(), ...consumer.heldWhere(isAbout)])]
+    const found = await this.#eventsKept(opened.spec.topic, offsets)
+    const changed = found.filter((event) => kept.has(event.offset) && !isSameData(kept.get(event.offset), event))
+    const gone = offsets.filter((offset) => !found.some((event) => event.offset === offset))
+    this.#commit(() => {
+      for (const event of changed) store.replace(event)
+      consumer.replace(found)
+      consumer.forget(gone)
+    })
+    return changed.length + gone.length
+  }
+
+  /** The events with these offsets that the log still has, in as many calls as they need. */
+  async #eventsKept(topic: string, offsets: readonly number[]): Promise<LogEvent[]> {
+    const { tenant } = ownName(this.ctx.id.name)
+    const found: LogEvent[] = []
+    for (let rest = offsets.slice(); rest.length > 0;) {
+      const asked = rest.slice(0, keptAtOnce)
+      const page = await callEventLog(this.env, tenant, topic, (log) => log.eventsAt(asked))
+      found.push(...page)
+      // An answer has as many as fit into it; where it has none, none is left.
+      const last = page.at(-1)?.offset ?? asked.at(-1)
+      rest = rest.slice(rest.findIndex((offset) => offset === last) + 1)
+    }
+    return found
   }
 
   setPaused(isPaused: boolean): boolean {
@@ -529,3 +572,6 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
     void this.#place.alarm.setAlarm(at)
   }
 }
+
+const isSameData = (one: LogEvent | undefined, other: LogEvent): boolean =>
+  one?.data === other.data && one.key === other.key

@@ -111,6 +111,22 @@ export class SqlConsumerStore implements ConsumerStore {
     },
   }
 
+  /** Events that are tried again, or are dead letters, and whose text has another in it. */
+  keptWith(text: string): LogEvent[] {
+    const kept = ['retries', 'dead'].map((table) => `SELECT event FROM ${table} WHERE instr(event, ?) > 0`)
+    return this.#sql
+      .exec<{ event: string }>(kept.join(' UNION '), text, text)
+      .toArray()
+      .map(({ event }) => readEvent(event))
+  }
+
+  /** Replaces what is kept of an event. */
+  replace(event: LogEvent): void {
+    const text = internalEvents.writeText('topic.event', JSON.stringify(event))
+    for (const table of ['retries', 'dead'])
+      this.#sql.exec(`UPDATE ${table} SET event = ? WHERE offset = ?`, text, event.offset)
+  }
+
   /** Dead letters behind an offset, in order. */
   deadAfter(after: number, limit: number): DeadLetter[] {
     return this.#sql

@@ -3,19 +3,30 @@ import { append, type Appended } from '../../src/event-log/append.ts'
 import { eventFigures } from '../../src/event-log/event-figures.ts'
 import { defaultRetention, firstKept, lowestWhere, removeOld, type Retention } from '../../src/event-log/retention.ts'
 import type { Env } from '../../src/env.ts'
+import type { ErasedUser } from '../../src/events/erased-user.ts'
+import { ownTopic } from '../../src/events/own-topic.ts'
 import { correlationOf, type EventWait, type LogEvent, type NewEvent } from '../../src/events/log-event.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { eventConsumerOf, eventWaiterOf, ownName, processViewOf } from '../address.ts'
-import type { EventLogRpc, EventsBehind, EventLogState, EventReadAnswer, WaitAnswer } from '../contracts.ts'
+import type {
+  ErasedEvents,
+  EventLogRpc,
+  EventName,
+  EventsBehind,
+  EventLogState,
+  EventReadAnswer,
+  WaitAnswer,
+} from '../contracts.ts'
 import { whenPlaceIsFree } from '../open-actors.ts'
 import { Batcher } from '../shared/batcher.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Settings } from '../shared/settings.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
+import { OwnEventEraser } from './own-event-eraser.ts'
 import { eventLogSchema } from './schema.ts'
 import { SqlEventStore } from './sql-event-store.ts'
 import { maxWaits, WaitTable } from './wait-table.ts'
@@ -46,6 +57,8 @@ const processIn = (reader: string): string | undefined =>
 interface AppendCall {
   readonly events: readonly NewEvent[]
   readonly isOwn: boolean
+  /** Own events whose messages were deleted. */
+  readonly emptied: readonly EventName[]
 }
 
 interface Tables {
@@ -80,10 +93,25 @@ export class EventLog extends TenantActor implements EventLogRpc {
       })
   }
 
-  /** Appends these events in their order, or none; see `append`. Calls that arrive together share a commit. */
-  async append(events: readonly NewEvent[], isOwn = false): Promise<Appended> {
+  /**
+   * Appends these events in their order, or none; see `append`. Calls that arrive together share a commit. The own events `emptied` lose the
+   * content of their messages.
+   */
+  async append(events: readonly NewEvent[], isOwn = false, emptied: readonly EventName[] = []): Promise<Appended> {
     if (this.#tables === undefined && this.#isUnknown()) return this.#unknown()
-    return await this.#appender.add({ events, isOwn })
+    return await this.#appender.add({ events, isOwn, emptied })
+  }
+
+  /** Erases a user from Parley's own events after an offset, some with each call; see `OwnEventEraser`. */
+  eraseUser(erased: ErasedUser, after: number): ErasedEvents {
+    const eraser = this.#eraser()
+    if (eraser === undefined) return { erased: 0, next: null, unknown: [] }
+    return this.ctx.storage.transactionSync(() => eraser.eraseSome(erased, after))
+  }
+
+  /** Erases the texts of edits that are of messages of the user. */
+  eraseEdits(erased: ErasedUser, offsets: readonly number[]): number {
+    return this.ctx.storage.transactionSync(() => this.#eraser()?.eraseEdits(erased, offsets) ?? 0)
   }
 
   /** Events after an offset, in order: at most `limit` of them and 1 MiB. */
@@ -205,6 +233,7 @@ export class EventLog extends TenantActor implements EventLogRpc {
         call.isOwn,
       ),
     )
+    for (const call of calls) if (call.emptied.length > 0) this.#eraser()?.empty(call.emptied)
     const given = answers.reduce((sum, answer) => sum + (answer.kind === 'appended' ? answer.events.length : 0), 0)
     eventFigures.appended += events.top - before
     eventFigures.duplicates += given - (events.top - before)
@@ -216,6 +245,12 @@ export class EventLog extends TenantActor implements EventLogRpc {
       this.#notifyAll()
     } else this.#arm(now + this.#retention().maxAgeSeconds * 1000)
     return answers
+  }
+
+  /** Content of other topics is the tenant's own. */
+  #eraser(): OwnEventEraser | undefined {
+    const isOwn = ownName(this.ctx.id.name).name === ownTopic
+    return isOwn && this.#tables !== undefined ? new OwnEventEraser(this.#tables.events) : undefined
   }
 
   #findKept(events: SqlEventStore, { type, correlation, after }: EventWait): LogEvent | undefined {

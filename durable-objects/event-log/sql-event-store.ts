@@ -112,6 +112,29 @@ export class SqlEventStore implements AppendStore, RetentionStore {
     return this.#sql.exec<Row>('SELECT total FROM events WHERE offset = ?', offset).one().total
   }
 
+  /** Own events in a range of offsets with a text in their data, and edits of messages with `withEdits`. */
+  naming(text: string, withEdits: boolean, after: number, upTo: number, limit: number): LogEvent[] {
+    const edits = withEdits ? "OR type = 'message.updated'" : ''
+    return this.#sql
+      .exec<Row>(
+        `SELECT * FROM events WHERE offset > ? AND offset <= ? AND (instr(coalesce(data, ''), ?) > 0 ${edits})
+         ORDER BY offset LIMIT ?`,
+        after,
+        upTo,
+        text,
+        limit,
+      )
+      .toArray()
+      .map(toEvent)
+  }
+
+  /** Replaces what an event says; its offset and source stay. */
+  rewrite({ offset, id, key, data, attributes }: LogEvent): void {
+    const carried = Object.keys(attributes).length === 0 ? null : JSON.stringify(attributes)
+    const change = 'UPDATE events SET id = ?, key = ?, data = ?, attributes = ? WHERE offset = ?'
+    this.#sql.exec(change, id, key, data, carried, offset)
+  }
+
   /** Deletes the events up to an offset. */
   removeUpTo(offset: number): void {
     this.#sql.exec('DELETE FROM events WHERE offset <= ?', offset)

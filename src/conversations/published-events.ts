@@ -69,7 +69,8 @@ export const publishedEvents = {
 } as const
 type PublishedType = keyof typeof publishedEvents
 
-const typeOfEntry: Readonly<Record<string, PublishedType>> = {
+/** Types of events by those of the entries that they publish. */
+export const typeOfEntry: Readonly<Record<string, PublishedType>> = {
   'message.edited': 'message.updated',
   'message.deleted': 'message.deleted',
   'reaction.added': 'reaction.added',
@@ -99,6 +100,19 @@ export function eventOfEntry(conversation: Conversation, { seq, at, data }: LogR
   const named = ref === undefined ? {} : { message: messageId(conversation.id, ref) }
   return newEvent(conversation, published, String(seq), at, JSON.stringify({ ...where, ...named, ...fields }))
 }
+
+/** The seq of the message that an entry deletes; undefined for every other entry. */
+export function deletedBy(data: string): number | undefined {
+  if (!data.startsWith('{"type":"message.deleted"')) return undefined
+  const { ref }: { readonly ref?: number } = JSON.parse(data)
+  return ref
+}
+
+/** How the event of an entry is named. */
+export const entryName = ({ id, epoch }: Conversation, seq: number) => ({
+  source: `/conversations/${id}`,
+  id: `${epoch}.${seq}`,
+})
 
 /** The event of the creation, with the members that the conversation has now. */
 export function createdEvent(conversation: Conversation, members: readonly string[], memberCount: number): NewEvent {

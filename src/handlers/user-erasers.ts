@@ -12,6 +12,7 @@ import {
 } from '../../durable-objects/address.ts'
 import type { ErasedPart } from '../../durable-objects/contracts.ts'
 import { callConversation, whenPlaceIsFree } from '../../durable-objects/open-actors.ts'
+import { callEventCatalog, callEventConsumer, callEventLog } from '../../durable-objects/open-event-actors.ts'
 import { parentOf } from '../activity/growing.ts'
 import type { Database } from '../adapters/neon/connect.ts'
 import { openShard } from '../adapters/neon/shards.ts'
@@ -32,9 +33,11 @@ import type { Env } from '../env.ts'
 import { activityNumberOf, bucketOf } from '../events/activity.ts'
 import { inJson, type ErasedUser } from '../events/erased-user.ts'
 import { entryTexts } from '../events/internal-events.ts'
+import { ownTopic } from '../events/own-topic.ts'
 import { notesActors } from '../inbox/notes.ts'
 import { inLanes } from '../kernel/in-lanes.ts'
 import { within } from '../kernel/retry.ts'
+import { userPolicies } from '../limits/built-in-policies.ts'
 import { keyedLimiterName, limiterName } from '../limits/limiter-names.ts'
 import { erasedInboxName, namesActors, namesNumberOf } from '../tenants/actor-names.ts'
 import type { ErasedOfUser } from '../tenants/stores.ts'
@@ -259,6 +262,10 @@ const limiters: EraseSome = async ({ env, tenant, user }, cursor) => {
     await inTime('names', names.remove('RateLimiter', name))
     erased++
   }
+  // Also those that are not listed yet.
+  if (cursor === '')
+    for (const policy of userPolicies)
+      if (await inTime(policy, limiterNamed(env, limiterName(tenant, policy, user)).eraseUser(null))) erased++
   const ofMessages = limiterName(tenant, 'messages', user)
   const keeper = cursor === '' ? keyedLimiterName(ofMessages) : undefined
   if (keeper !== undefined && (await inTime(keeper, limiterNamed(env, keeper).eraseUser(ofMessages)))) erased++
@@ -275,6 +282,44 @@ const recipients: EraseSome = async ({ env, tenant, user }) => ({
   erased: await inTime('recipients', recipientsOf(env, tenant, user).eraseUser(user)),
   next: null,
 })
+
+/** Own events of the tenant, in their topic. Edits of which the log does not know whose message they are of are asked about. */
+const ownEvents: EraseSome = async (at, cursor) => {
+  const { env, tenant, user, pseudonym, messages: kept } = at
+  const of = { user, pseudonym, messages: kept }
+  const { erased, next, unknown } = await inTime(
+    'events',
+    callEventLog(env, tenant, ownTopic, (log) => log.eraseUser(of, Number(cursor))),
+  )
+  let edits = 0
+  for (const [conversation, asked] of Map.groupBy(unknown, (one) => one.conversation)) {
+    const refs = asked.map(({ ref }) => ref)
+    const { theirs } = await callConversation(env, tenant, conversation, (actor) => actor.writtenWithout(of, refs))
+    const offsets = asked.flatMap(({ offset, ref }) => (theirs.includes(ref) ? [offset] : []))
+    if (offsets.length > 0)
+      edits += await inTime(
+        'events',
+        callEventLog(env, tenant, ownTopic, (log) => log.eraseEdits(of, offsets)),
+      )
+  }
+  return { erased: erased + edits, next: next === null ? null : String(next) }
+}
+
+/** Consumers of own events keep those that they try again. One with each part; the cursor is its name. */
+const ownConsumers: EraseSome = async ({ env, tenant, user }, cursor) => {
+  const all = await inTime(
+    'events',
+    callEventCatalog(env, tenant, (catalog) => catalog.consumers()),
+  )
+  const names = all.flatMap(({ name, topic }) => (topic === ownTopic ? [name] : [])).toSorted()
+  const name = cursor === '' ? names[0] : names.find((each) => each >= cursor)
+  if (name === undefined) return nothing
+  const erased = await inTime(
+    'events',
+    callEventConsumer(env, tenant, name, (consumer) => consumer.eraseUser(user)),
+  )
+  return { erased, next: names[names.indexOf(name) + 1] ?? null }
+}
 
 /** The inbox stays, with the report and what keeps old tokens out: it is listed by the id of its actor from then on. */
 const inboxName: EraseSome = async ({ env, tenant, user }) => {
@@ -306,6 +351,8 @@ const erasers: Readonly<Record<ErasedOfUser, Partial<Record<ErasureStage, EraseS
   InboxNotes: { conversations: sharedNotes, own: ownNotes },
   ActorNames: { own: inboxName },
   Recipients: { own: recipients },
+  EventLog: { own: ownEvents },
+  EventConsumer: { own: ownConsumers },
   Inbox: { conversations: otherInboxes, own: ownInbox },
 }
 

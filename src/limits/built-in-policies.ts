@@ -174,6 +174,8 @@ function levels(figures: Partial<Record<BuiltInPolicy, number | undefined>>): Bu
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table has every policy and nothing else
 const allPolicies = Object.keys(rates) as BuiltInPolicy[]
+/** Those that have a limiter for each user. */
+export const userPolicies = allPolicies.filter((policy) => policy.endsWith('-user'))
 
 /** How many connections all users of a tenant may have at one time; undefined when there is no such limit. */
 export const connectionRules = ({ limits, version }: Pick<LimitTerms, 'limits' | 'version'>): Rules | undefined =>

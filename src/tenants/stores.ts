@@ -201,12 +201,18 @@ const actors = {
     erase: 'expires',
     export: 'never',
   }),
-  EventLog: actor('the events of a topic', 'listed', contentOf('events about the user')),
-  EventConsumer: actor(
-    'the position of a consumer, its retries and dead letters',
-    'listed',
-    contentOf('events about the user'),
-  ),
+  EventLog: actor('the events of a topic', 'listed', {
+    holds: 'own events of Parley that name the user, for 14 days; events of other topics are content of the tenant',
+    found: 'by-names',
+    erase: 'rewritten',
+    export: 'never',
+  }),
+  EventConsumer: actor('the position of a consumer, its retries and dead letters', 'listed', {
+    holds: 'own events of Parley that are tried again; events of other topics are content of the tenant',
+    found: 'by-names',
+    erase: 'rewritten',
+    export: 'never',
+  }),
   EventCatalog: actor('event types, and the names of topics, consumers and processes', 'by-tenant', nothingOfUsers),
   ProcessView: actor(
     'definitions and instances of a process',

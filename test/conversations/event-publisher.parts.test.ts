@@ -70,7 +70,7 @@ class TestConversation {
       set: (name: string, value: string | number) => void this.#settings.set(name, String(value)),
     }
     const take = async (_: string, events: readonly NewEvent[]) => this.#take(events)
-    this.publisher = new EventPublisher(take, settings, log, table)
+    this.publisher = new EventPublisher(take, settings, log, table, { editsOf: () => [] })
   }
 
   write(

@@ -187,6 +187,25 @@ export class Consumer {
     this.#save()
   }
 
+  /** Offsets of events that were read ahead, and of which `is` is true. */
+  heldWhere(is: (event: LogEvent) => boolean): number[] {
+    return [...this.#window.values()].filter(is).map(({ offset }) => offset)
+  }
+
+  /** Takes events that were rewritten in their log in place of those that were read ahead. */
+  replace(events: readonly LogEvent[]): void {
+    for (const event of events) if (this.#window.has(event.offset)) this.#window.set(event.offset, event)
+  }
+
+  /** Drops events that their log no longer has. */
+  forget(offsets: readonly number[]): void {
+    for (const offset of offsets) {
+      this.#store.dead.remove(offset)
+      if (this.#retries.has(offset) || this.#window.has(offset)) this.#drop(offset)
+    }
+    this.#save()
+  }
+
   /** Hands out up to `max` events whose keys are free and whose time has come. */
   handOut(now: number, max: number): Delivery[] {
     if (this.isFull) return []
