@@ -31,7 +31,7 @@ import type { Retention } from '../src/event-log/retention.ts'
 import type { EventType, Registered, TypeVersion } from '../src/event-log/types/event-type.ts'
 import type { ProgressState } from '../src/event-log/consumers/progress.ts'
 import type { ErasedUser, MessagesOfErased } from '../src/events/erased-user.ts'
-import type { EventWait, LogEvent, NewEvent, SeenEvent } from '../src/events/log-event.ts'
+import type { EventName, EventWait, LogEvent, NewEvent, SeenEvent } from '../src/events/log-event.ts'
 import type { NewJob } from '../src/jobs/model/job.ts'
 import type { JobState } from '../src/jobs/model/phase.ts'
 import type { Policy } from '../src/jobs/model/policy.ts'
@@ -703,12 +703,6 @@ export interface EventLogState extends Retention {
 
 /** The answer to an actor that waits for an event. */
 export type WaitAnswer = { readonly kind: 'found'; readonly event: LogEvent } | { readonly kind: 'waiting' } | Refusal
-
-/** An event as its publisher named it. */
-export interface EventName {
-  readonly source: string
-  readonly id: string
-}
 
 /** Part of an erasure in a log: `unknown` are edits by others of messages whose authors the log does not know. */
 export interface ErasedEvents {

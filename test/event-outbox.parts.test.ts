@@ -2,11 +2,13 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { EventOutbox } from '../durable-objects/shared/event-outbox.ts'
 import type { NewEvent } from '../src/events/log-event.ts'
-import { StoredValues } from './support/stored-values.ts'
+import { StoredValues } from './sim/stored-values.ts'
 
 /** The topic: an event is one by its id. */
 class Topic {
   readonly events = new Map<string, readonly number[]>()
+  /** Events that were published again with other changes. */
+  readonly broken: string[] = []
   calls = 0
 
   take(events: readonly NewEvent[]): void {
@@ -15,7 +17,7 @@ class Topic {
       const changes: number[] = JSON.parse(data ?? '[]')
       const known = this.events.get(id)
       if (known === undefined) this.events.set(id, changes)
-      else expect(changes, 'an event that is published again has what it had').toEqual(known)
+      else if (known.join() !== changes.join()) this.broken.push(`${id} was ${known.join()} and is ${changes.join()}`)
     }
   }
 
@@ -85,6 +87,7 @@ describe('an outbox of own events', () => {
         fault = 'none'
         outbox = open()
         while (outbox.dueAt < Infinity) await outbox.run(now)
+        expect(topic.broken).toEqual([])
         expect(topic.changes).toEqual(Array.from({ length: noted }, (_, place) => place + 1))
       }),
       { numRuns: 300 },
@@ -123,6 +126,28 @@ describe('an outbox of own events', () => {
     const wakes: number[] = []
     openOn(storage, topic, () => 'none', wakes)
     expect(wakes).toEqual([0])
+  })
+
+  test('does not ring again at once while a call is under way, and rings later in case the actor ends', async () => {
+    const wakes: number[] = []
+    const outbox = new EventOutbox<number>(
+      {
+        tenant: 'acme',
+        kv: new StoredValues(),
+        append: () => Promise.withResolvers<void>().promise,
+        eventsOf,
+        wakeAt: (at) => void wakes.push(at),
+      },
+      0,
+    )
+    outbox.setOn(true)
+    outbox.note(1, 0)
+    void outbox.run(now)
+    outbox.note(2, 500)
+    // The alarm rings at 1500.
+    await outbox.run(() => 1500)
+    outbox.wakeAgain(1500)
+    expect(wakes).toEqual([1000, 31_000, 1500, 2500])
   })
 
   test('drops what waits when the last reader goes, and gives no number twice after it', async () => {

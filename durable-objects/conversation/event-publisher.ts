@@ -7,11 +7,9 @@ import {
   maxListedMembers,
 } from '../../src/conversations/published-events.ts'
 import type { Conversation, LogRow } from '../../src/conversations/types.ts'
-import type { NewEvent } from '../../src/events/log-event.ts'
+import type { AppendEvents, EventName, NewEvent } from '../../src/events/log-event.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
-import type { AppendEvents } from '../shared/own-events.ts'
 import type { Settings } from '../shared/settings.ts'
-import type { EventName } from '../contracts.ts'
 import type { AmendmentTable } from './amendment-table.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MessageLog } from './message-log.ts'

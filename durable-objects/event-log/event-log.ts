@@ -5,7 +5,13 @@ import { defaultRetention, firstKept, lowestWhere, removeOld, type Retention } f
 import type { Env } from '../../src/env.ts'
 import type { ErasedUser } from '../../src/events/erased-user.ts'
 import { ownTopic } from '../../src/events/own-topic.ts'
-import { correlationOf, type EventWait, type LogEvent, type NewEvent } from '../../src/events/log-event.ts'
+import {
+  correlationOf,
+  type EventName,
+  type EventWait,
+  type LogEvent,
+  type NewEvent,
+} from '../../src/events/log-event.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
@@ -14,7 +20,6 @@ import { eventConsumerOf, eventWaiterOf, ownName, processViewOf } from '../addre
 import type {
   ErasedEvents,
   EventLogRpc,
-  EventName,
   EventsBehind,
   EventLogState,
   EventReadAnswer,

@@ -1,7 +1,7 @@
 import { authorIn, editedIn, eventWithout, withoutContent } from '../../src/conversations/erased-events.ts'
 import { inJson, type ErasedUser } from '../../src/events/erased-user.ts'
-import type { LogEvent } from '../../src/events/log-event.ts'
-import type { EventName, ErasedEvents } from '../contracts.ts'
+import type { EventName, LogEvent } from '../../src/events/log-event.ts'
+import type { ErasedEvents } from '../contracts.ts'
 import type { SqlEventStore } from './sql-event-store.ts'
 
 /** Offsets that one call looks at, and events that it changes. */

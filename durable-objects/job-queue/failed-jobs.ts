@@ -48,7 +48,7 @@ export class FailedJobs {
   /** Called by the alarm: publishes what is due, and has itself called again for what is not. Never rejects. */
   async goOn(now: () => number): Promise<void> {
     if (this.outbox.dueAt <= now()) await this.outbox.run(now)
-    this.outbox.wakeAgain()
+    this.outbox.wakeAgain(now())
   }
 
   #listen(): void {

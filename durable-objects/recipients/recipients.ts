@@ -455,7 +455,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   async #publish(): Promise<void> {
     const now = () => this.#clock.now()
     if (this.#events.outbox.dueAt <= now()) await this.#events.outbox.run(now)
-    this.#events.outbox.wakeAgain()
+    this.#events.outbox.wakeAgain(now())
   }
 
   /** Lets runs go on that wait until their item is seen, read or clicked; one that is lost here looks again at the end of its wait. */

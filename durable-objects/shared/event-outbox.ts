@@ -1,11 +1,12 @@
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
-import type { NewEvent } from '../../src/events/log-event.ts'
-import type { AppendEvents } from './own-events.ts'
+import type { AppendEvents, NewEvent } from '../../src/events/log-event.ts'
 
 /** After the first change of a burst the others are waited for, in milliseconds. */
 const gatherMs = 1000
 const maxAgainMs = 60_000
+/** A run that breaks off is begun again by the alarm after this time. */
+const resumeMs = 30_000
 /** Changes that wait, beyond which further ones are dropped: the topic has not answered for long. */
 const maxWaiting = 20_000
 /** Entries of one batch, and batches of one run; what is left goes with the next. */
@@ -32,7 +33,18 @@ interface OutboxState {
 
 const stateBefore: OutboxState = { isOn: false, batchUpTo: 0 }
 
-type OutboxStorage = Pick<SyncKvStorage, 'get' | 'put' | 'delete' | 'list'>
+/** The key–value storage of an actor, as far as an outbox needs it. */
+export interface OutboxStorage {
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as the platform declares it
+  get<T>(key: string): T | undefined
+  put(key: string, value: unknown): void
+  delete(key: string): boolean
+  list<T>(options: {
+    readonly prefix: string
+    readonly limit?: number
+    readonly reverse?: boolean
+  }): Iterable<[string, T]>
+}
 
 export interface OutboxPort<C> {
   readonly tenant: string
@@ -109,15 +121,19 @@ export class EventOutbox<C> {
     this.#wakeAt(now + gatherMs)
   }
 
-  /** Asks for the call of `run` once more: the alarm that was set for it has rung. */
-  wakeAgain(): void {
-    if (this.dueAt < Infinity) this.#port.wakeAt(this.dueAt)
+  /** Asks for the call of `run` once more: the alarm that was set for it has rung. While a run is under way it does not ring at once. */
+  wakeAgain(now: number): void {
+    if (this.dueAt === Infinity) return
+    this.#port.wakeAt(this.#isRunning ? Math.max(this.dueAt, now + gatherMs) : this.dueAt)
   }
 
   /** Appends what waits. Never rejects. */
   async run(now: () => number): Promise<void> {
     if (this.#isRunning || this.dueAt === Infinity) return
     this.#isRunning = true
+    // In case the actor ends meanwhile.
+    this.dueAt = now() + resumeMs
+    this.#port.wakeAt(this.dueAt)
     try {
       let batches = 0
       while (batches < batchesPerRun && (await this.#appendBatch())) batches++

@@ -32,6 +32,19 @@ export interface LogEvent extends NewEvent {
   readonly at: number
 }
 
+/** An event as its publisher named it. */
+export type EventName = Pick<NewEvent, 'source' | 'id'>
+
+/**
+ * Appends own events to the topic of a tenant, and empties those of `emptied`, whose messages were deleted. Throws when the topic does not
+ * take them now.
+ */
+export type AppendEvents = (
+  tenant: string,
+  events: readonly NewEvent[],
+  emptied?: readonly EventName[],
+) => Promise<void>
+
 /** Where an event is, and whether it was there already. */
 export interface AppendedEvent {
   readonly offset: number

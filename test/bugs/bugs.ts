@@ -17,6 +17,7 @@ const sagas = ['test/sagas/run.test.ts']
 const processes = ['test/processes/tracker.test.ts']
 const sagaDays = ['test/sim/sagas.test.ts']
 const eventDays = ['test/sim/events.test.ts']
+const webhookDays = ['test/sim/webhooks.test.ts']
 const eventTypes = ['test/event-log/types.test.ts']
 const digests = ['test/notifications/digests.test.ts']
 const deliveries = ['test/notifications/deliveries.test.ts']
@@ -422,6 +423,34 @@ export const bugs: readonly Bug[] = [
     from: 'if (events.length > 0) await this.#append(current.tenant, events)',
     to: "this.#settings.set('eventsUpTo', upTo)\n      if (events.length > 0) await this.#append(current.tenant, events)",
     tests: ['test/conversations/event-publisher.parts.test.ts'],
+  },
+  {
+    name: 'own events are deleted before the topic has them',
+    file: 'durable-objects/shared/event-outbox.ts',
+    from: 'await append(tenant, eventsOf(batch))',
+    to: 'for (const { n } of batch) kv.delete(keyOf(n))\n    await append(tenant, eventsOf(batch))',
+    tests: webhookDays,
+  },
+  {
+    name: 'an edit by another keeps the text of an erased user among own events',
+    file: 'durable-objects/event-log/own-event-eraser.ts',
+    from: 'const isTheirs = author === erased.user || author === erased.pseudonym',
+    to: 'const isTheirs = author === erased.user && after < 0',
+    tests: webhookDays,
+  },
+  {
+    name: 'a batch of own events is not stored before it is appended',
+    file: 'durable-objects/shared/event-outbox.ts',
+    from: 'if (interrupted.length === 0) this.#put(last)',
+    to: 'if (interrupted.length === 0) this.#batchUpTo = last',
+    tests: ['test/event-outbox.parts.test.ts'],
+  },
+  {
+    name: 'what became of notifications of an erased user stays among own events',
+    file: 'src/conversations/erased-events.ts',
+    from: 'changes?.filter(({ user }) => user !== erased.user)',
+    to: 'changes?.filter(({ user }) => user !== erased.pseudonym)',
+    tests: ['test/conversations/erased-events.test.ts'],
   },
   {
     name: 'an outage of an endpoint gives its events up',

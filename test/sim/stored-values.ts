@@ -1,5 +1,9 @@
+import type { OutboxStorage } from '../../durable-objects/shared/event-outbox.ts'
+
+type ListOptions = Parameters<OutboxStorage['list']>[0]
+
 /** The key–value storage of an actor, for tests in plain Node; `reads` and `writes` count its calls. */
-export class StoredValues implements SyncKvStorage {
+export class StoredValues implements OutboxStorage {
   readonly #values = new Map<string, string>()
   reads = 0
   writes = 0
@@ -21,7 +25,7 @@ export class StoredValues implements SyncKvStorage {
     return this.#values.delete(key)
   }
 
-  list<T>({ prefix = '', limit = Infinity, reverse = false }: SyncKvListOptions = {}): [string, T][] {
+  list<T>({ prefix, limit = Infinity, reverse = false }: ListOptions): [string, T][] {
     this.reads++
     const keys = [...this.#values.keys()].filter((key) => key.startsWith(prefix)).toSorted()
     const found = reverse ? keys.toReversed() : keys
@@ -29,13 +33,13 @@ export class StoredValues implements SyncKvStorage {
   }
 
   /** The same storage for one instance of the actor, which writes nothing once it has died. */
-  whileIn(instance: { readonly isDead: boolean }): SyncKvStorage {
+  whileIn(instance: { readonly isDead: boolean }): OutboxStorage {
     const alive = (): void => {
       if (instance.isDead) throw new Error('this instance has died')
     }
     return {
       get: (key: string) => this.get(key),
-      list: <T>(options?: SyncKvListOptions) => this.list<T>(options),
+      list: <T>(options: ListOptions) => this.list<T>(options),
       put: (key: string, value: unknown) => {
         alive()
         this.put(key, value)
