@@ -420,8 +420,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a conversation notes what it publishes before the topic has it',
     file: 'durable-objects/conversation/event-publisher.ts',
-    from: 'if (events.length > 0) await this.#append(current.tenant, events)',
-    to: "this.#settings.set('eventsUpTo', upTo)\n      if (events.length > 0) await this.#append(current.tenant, events)",
+    from: 'if (events.length > 0) await this.#append(',
+    to: "this.#settings.set('eventsUpTo', upTo)\n      if (events.length > 0) await this.#append(",
     tests: ['test/conversations/event-publisher.parts.test.ts'],
   },
   {
