@@ -201,6 +201,7 @@ export class NoticeTable {
 
   /** Notifications that a user has a notice of, after `after`, in order. */
   notificationsOf(user: string, after: string, limit: number): string[] {
+    this.flush()
     const sql = 'SELECT notification FROM notices WHERE user = ? AND notification > ? ORDER BY notification LIMIT ?'
     return [...this.#sql.exec<{ notification: string }>(sql, user, after, limit)].map(
       ({ notification }) => notification,

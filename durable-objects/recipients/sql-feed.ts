@@ -175,6 +175,7 @@ export class FeedTable {
 
   /** Items of all feeds of a user behind one of them, by feed and number. */
   after(user: string, feed: string, n: number, limit: number): { readonly item: FeedItem; readonly n: number }[] {
+    this.flush()
     const sql = 'SELECT * FROM feed_items WHERE user = ? AND (feed, n) > (?, ?) ORDER BY feed, n LIMIT ?'
     return [...this.#sql.exec<ItemRow>(sql, user, feed, n, limit)].map((row) => ({ item: readItem(row), n: row.n }))
   }

@@ -108,6 +108,7 @@ async function addItems(tenant: TestTenant, user: string, count: number): Promis
         maxAgeMs: 1e13,
         maxItems: 1000,
       })
+    feeds.flush()
   })
 }
 
