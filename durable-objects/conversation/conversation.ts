@@ -13,6 +13,7 @@ import type { Actor, Conversation as ConversationRecord } from '../../src/conver
 import { loadConfig } from '../../src/config.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
+import { within } from '../../src/kernel/retry.ts'
 import type { UserStates } from '../../src/events/activity.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
@@ -158,6 +159,8 @@ export class Conversation extends MaintainedConversation implements Conversation
   override async alarm(): Promise<void> {
     this.#place.used()
     this.#store.announcePositionAfterCrash()
+    // What is reported is not announced after a crash: a gateway whose call failed would miss it.
+    await within(1000, 'gateways', this.#store.subscribers.delivered()).catch(() => undefined)
     await this.#tasks.run()
   }
 

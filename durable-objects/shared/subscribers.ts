@@ -20,7 +20,7 @@ interface GatewayQueue {
   eventChars: number
   /** The request of the first update in `waiting`, for log lines. */
   request: RequestContext | undefined
-  busy: boolean
+  sending: Promise<void> | undefined
   /** Counts the subscriptions there, so that an older answer "no subscribers" cannot undo a newer one. */
   subscriptions: number
   readonly presence: GatewayPresence
@@ -122,6 +122,11 @@ export class Subscribers {
     return this.#queues.size > (gateway !== null && this.#queues.has(gateway) ? 1 : 0)
   }
 
+  /** Resolves once no gateway waits for an update. */
+  async delivered(): Promise<void> {
+    for (const { sending } of this.#queues.values()) await sending
+  }
+
   /** Sends only the stream's position: a gateway that lacks publications before it asks for them. */
   announcePosition(epoch: string, top: number): void {
     for (const [gateway, queue] of this.#queues)
@@ -135,11 +140,10 @@ export class Subscribers {
     queue.eventChars += charsOfEvents(update)
     if (queue.publications > sizes.recovered) fill(queue, newestOnly(queue.waiting))
     if (queue.eventChars > answerChars) fill(queue, withoutOldEvents(queue.waiting))
-    if (!queue.busy) void this.#run(gateway, queue)
+    queue.sending ??= this.#run(gateway, queue)
   }
 
   async #run(gateway: string, queue: GatewayQueue): Promise<void> {
-    queue.busy = true
     while (queue.waiting.length > 0) {
       const update = this.#merge(queue.waiting.splice(0))
       queue.publications = 0
@@ -151,7 +155,7 @@ export class Subscribers {
       const current = this.#queues.get(gateway) === queue && queue.subscriptions === subscriptions
       if (listening === false && current) this.drop(gateway)
     }
-    queue.busy = false
+    queue.sending = undefined
   }
 
   /**
@@ -205,7 +209,7 @@ export class Subscribers {
       publications: 0,
       eventChars: 0,
       request: undefined,
-      busy: false,
+      sending: undefined,
       subscriptions: 0,
       presence,
     })

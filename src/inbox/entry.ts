@@ -79,9 +79,12 @@ export function decideAdvance(
   return fresh ? { ...merged, offset, archived: known.archived && merged.last === known.last } : undefined
 }
 
-/** Decides a removal at `version` of the conversation: a tombstone remains, so that a returning device learns of it. */
+/**
+ * Decides a removal at `version` of the conversation: a tombstone remains, so that a returning device learns of it. A later removal is told as
+ * well: the user may have been a member in between, which an inbox that could not be reached does not know.
+ */
 export function decideRemoval(known: InboxEntry | undefined, version: number, offset: number): InboxEntry | undefined {
-  if (known === undefined || known.removed || known.version > version) return undefined
+  if (known === undefined || known.version > version || (known.removed && known.version === version)) return undefined
   return { ...known, version, offset, removed: true, preview: null, members: [] }
 }
 

@@ -49,6 +49,8 @@ describe('an update of a conversation', () => {
     expect(decideRemoval(first({ version: 4 }), 3, 2)).toBeUndefined()
     const removed = decideRemoval(first({ version: 2 }), 3, 2)
     expect(decideRemoval(removed, 3, 3)).toBeUndefined()
+    // The user may have been a member again, and told so, although that never came here.
+    expect(decideRemoval(removed, 5, 4)).toMatchObject({ removed: true, version: 5, offset: 4 })
     expect(decideRemoval(undefined, 3, 1)).toBeUndefined()
   })
 

@@ -40,7 +40,7 @@ beforeAll(async () => {
   for (const name of shards.slice(1)) await admin.query(`CREATE DATABASE ${name} TEMPLATE shard0`)
   coming = join(folder, 'migrations')
   await cp(join(root, 'migrations'), coming, { recursive: true })
-  const next = (n: number) => join(coming, 'shard', `000${newestMigration.shard + n}_next.sql`)
+  const next = (n: number) => join(coming, 'shard', `${String(newestMigration.shard + n).padStart(4, '0')}_next.sql`)
   await writeFile(next(1), `ALTER TABLE placements ADD COLUMN region text; SELECT pg_sleep(0.3);`)
   await writeFile(
     next(2),
@@ -94,7 +94,7 @@ describe('a fleet of 8 shards with 1,000 tenants', () => {
     const broken = await mkdtemp(join(folder, 'broken-'))
     await cp(join(root, 'migrations'), broken, { recursive: true })
     await writeFile(
-      join(broken, 'shard', `000${newest + 1}_broken.sql`),
+      join(broken, 'shard', `${String(newest + 1).padStart(4, '0')}_broken.sql`),
       'ALTER TABLE placements ADD COLUMN x int; BROKEN;',
     )
     const results = await migrateFleet(fleet, {

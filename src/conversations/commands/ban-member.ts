@@ -38,6 +38,7 @@ export const banMember = defineCommand({
     description:
       'A member is removed. A banned user cannot join or be added, and cannot read a channel. The ban of the same user again replaces the one before.',
     errors: ['conflict'],
+    optionalBody: true,
     example: {
       body: { until: 1_790_000_000_000, reason: 'Spam' },
       response: { user: 'bob', until: 1_790_000_000_000 },
