@@ -18,8 +18,11 @@ import {
 
 // Made from the tables the code runs on: a new route, rpc or kind of channel is swapped here without being told.
 
-/** All answers of one caller, by operation. */
-async function answers(as: string | undefined, things: Things): Promise<Record<string, [number, string]>> {
+/** Status and text by operation. */
+type Answers = Readonly<Record<string, [number, string]>>
+
+/** All answers of one caller. */
+async function answers(as: string | undefined, things: Things): Promise<Answers> {
   const all: Record<string, [number, string]> = {}
   for (const operation of operations) all[tellOf(operation)] = await answerOf(operation, as, things)
   return all
@@ -29,11 +32,16 @@ describe('every documented operation', () => {
   test('answers alike for what another tenant has and for what does not exist, with key and token', async () => {
     const theirs = await furnished()
     const before = await readingOf(theirs)
-    for (const credential of [(tenant: TestTenant) => tenant.key, (tenant: TestTenant) => tenant.token('alice')]) {
+    const credentials = {
+      server: ({ key }: TestTenant) => key,
+      user: async (tenant: TestTenant) => await tenant.token('alice'),
+    }
+    for (const caller of ['server', 'user'] as const) {
+      const credential = credentials[caller]
       const [here, elsewhere] = [await newTenant(), await newTenant()]
       const there = await answers(await credential(here), theirs.things)
       expect(there).toEqual(await answers(await credential(elsewhere), nothing()))
-      expect(served(there)).toEqual([])
+      expect(served(there, caller)).toEqual([])
     }
     expect(await readingOf(theirs)).toEqual(before)
   })
@@ -48,7 +56,7 @@ describe('every documented operation', () => {
     })
     const about = ([line]: [string, unknown]) => line.includes('/conversations/{id}')
     expect(Object.entries(there).filter(about)).toEqual(Object.entries(nowhere).filter(about))
-    expect(served(there)).toEqual([])
+    expect(served(there, 'user')).toEqual([])
   })
 
   test('is closed to callers without a credential, or with a worthless one', async () => {
@@ -67,11 +75,19 @@ describe('every documented operation', () => {
   })
 })
 
-/** Conversations of others that were served, or refused for another reason than that there is none. */
-const served = (all: Readonly<Record<string, [number, string]>>) =>
-  Object.entries(all).flatMap(([line, [status]]) =>
-    line.includes('/conversations/{id}') && status !== 404 ? [`${line}: ${status}`] : [],
-  )
+/**
+ * Conversations of others that were served, or refused for another reason than that there is none. Users have no
+ * operation of the tenant's server: those refuse them before a conversation is looked up.
+ */
+const served = (all: Answers, caller: 'user' | 'server') =>
+  operations
+    .filter(({ path }) => path.includes('/conversations/{id}'))
+    .flatMap((operation) => {
+      const due = caller === 'user' && operation.access === 'server' ? 403 : 404
+      const line = tellOf(operation)
+      const status = all[line]?.[0]
+      return status === due ? [] : [`${line}: ${status}`]
+    })
 
 describe('over a socket', () => {
   test('every rpc answers alike for a conversation of another tenant, of other users, and for none', async () => {

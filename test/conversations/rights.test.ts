@@ -41,7 +41,7 @@ describe('rights', () => {
     expect(conversation.say('mia', 'x')).toMatchObject({ duplicate: false })
     expect(conversation.say('adam', 'x')).toMatchObject({ duplicate: false })
     expect(conversation.run('member.role', as('olga'), { user: 'mia', role: 'singer' })).toMatchObject(
-      refused('notFound'),
+      refused('invalidPayload'),
     )
     conversation.run('conversation.rights', server, { roles: {} })
     expect(conversation.conversation.rights).toBeUndefined()

@@ -35,7 +35,8 @@ export const setRole = defineCommand({
     if (denied !== undefined) return denied
     const member = members.get(user)
     if (member === undefined) return refuse('notFound', `${user} is not a member`)
-    if (!hasRole(conversation, role)) return refuse('notFound', `role: the conversation has no role ${role}`)
+    if (!hasRole(conversation, role))
+      return refuse('invalidPayload', `role: the conversation has no role ${role}; use a role of its rights`)
     const unruly = mayRule(state, actor, member.role) ?? mayRule(state, actor, role)
     if (unruly !== undefined) return unruly
     if (member.role === role) return done({ user, role })
