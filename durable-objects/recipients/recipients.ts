@@ -77,7 +77,11 @@ const saveEveryMs = 30_000
 const sweepEveryMs = 3_600_000
 const sweptSpecs = 500
 const sweptFeeds = 500
+const sweptThrottles = 500
 const dayMs = 86_400_000
+
+/** The key of a row: its user, and what it is of that user. */
+type RowPosition = readonly [string, string]
 
 interface Settled {
   readonly send: Send
@@ -100,6 +104,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'recipients')
   readonly #tenant = ownName(this.ctx.id.name).tenant
+  /** When the alarm rings; Infinity while none is set. */
   #alarmAt = Infinity
   readonly #sql = this.ctx.storage.sql
   readonly #users = new UserTable(this.#sql)
@@ -145,6 +150,8 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   #isUsed = isUsed(this.#sql)
   #savedAt = 0
   #sweptAt = 0
+  /** An alarm has been seen, or set: sweeps have begun. */
+  #isSweeping = false
 
   constructor(...given: ConstructorParameters<typeof TenantActor>) {
     super(...given)
@@ -163,6 +170,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     await this.#templates.loadFor(call.spec.workflow, this.#clock.now())
     const answer = await this.#handovers.add(call)
     if (answer === undefined) throw new Error('recipients: the part could not be decided; the log has the reason')
+    await this.#beginSweeps()
     return answer
   }
 
@@ -189,6 +197,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
       if (answer === undefined) throw new Error('recipients: the notices could not be decided; the log has the reason')
     })
     await Promise.all(calls)
+    await this.#beginSweeps()
     return { kind: 'taken' }
   }
 
@@ -196,6 +205,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     this.#use()
     await this.#loadSettings()
     this.#changing((moment) => this.#runs.cancel(call, moment))
+    await this.#beginSweeps()
     if (call.users !== undefined) return
     for (let page = 0, isMore = true; isMore; page++) {
       isMore = this.#changing((moment) => this.#runs.cancelPage(call.spec.id, page, moment))
@@ -444,8 +454,8 @@ export class Recipients extends TenantActor implements RecipientsRpc {
         (notice, moment) => this.#runs.lookAt(notice, moment),
         (notice) => void this.#postpone(notice),
       )
-      this.#sweep(now)
       this.#setAlarm(due.length === noticesAtOnce ? now + 10 : this.#runs.notices.nextLookAt())
+      this.#sweep(now)
     } catch (thrown) {
       log.error('recipients.alarm-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
       this.#setAlarm(this.#clock.now() + 10_000)
@@ -617,16 +627,28 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     return false
   }
 
-  /** Deletes notices and items of feeds whose time is over, of a bounded number of notifications and feeds at once. */
+  /** What has ended at once is deleted one day, although nothing of it is due. From then on each alarm sets the next. */
+  async #beginSweeps(): Promise<void> {
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    if ((await this.ctx.storage.getAlarm()) === null) this.#setAlarm(this.#clock.now() + sweepEveryMs)
+  }
+
+  /** Deletes notices, items of feeds and throttles whose time is over, of a bounded number of notifications, feeds and throttles at once. */
   #sweep(now: number): void {
-    if (now < this.#sweptAt + sweepEveryMs) return
+    if (now < this.#sweptAt + sweepEveryMs) return this.#setAlarm(this.#sweptAt + sweepEveryMs)
     const { kv } = this.ctx.storage
     const from = { after: kv.get<string>('swept') ?? '', within: kv.get<SweepPosition['within']>('sweptPage') }
     const next = this.ctx.storage.transactionSync(() => this.#runs.sweep(from, now, sweptSpecs, dayMs))
     kv.put('swept', next?.after ?? '')
     if (next?.within !== undefined) kv.put('sweptPage', next.within)
     else if (from.within !== undefined) kv.delete('sweptPage')
-    const isOver = this.#sweepFeeds(now) && next === undefined
+    const { notices } = this.#runs
+    const isOver = [
+      next === undefined,
+      this.#sweepFeeds(now),
+      this.#sweepBehind('sweptThrottle', (after) => notices.sweepThrottles(after, now, sweptThrottles)),
+    ].every(Boolean)
     if (isOver) this.#sweptAt = now
     this.#setAlarm(now + (isOver ? sweepEveryMs : 1000))
   }
@@ -635,11 +657,17 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   #sweepFeeds(now: number): boolean {
     const maxAgeMs = this.#settings?.value.keepMs
     if (maxAgeMs === undefined) return true
-    const after = this.ctx.storage.kv.get<readonly [string, string]>('sweptFeed') ?? ['', '']
     const retention = { maxAgeMs, maxItems: keptItems }
-    const { next } = this.ctx.storage.transactionSync(() => this.#feeds.pruneOld(after, sweptFeeds, now, retention))
-    if (next !== undefined) this.ctx.storage.kv.put('sweptFeed', next)
-    else if (after[0] !== '') this.ctx.storage.kv.delete('sweptFeed')
+    return this.#sweepBehind('sweptFeed', (after) => this.#feeds.pruneOld(after, sweptFeeds, now, retention).next)
+  }
+
+  /** Sweeps rows behind the stored position, and stores where to go on. Whether that was the end. */
+  #sweepBehind(name: string, sweep: (after: RowPosition) => RowPosition | undefined): boolean {
+    const { kv } = this.ctx.storage
+    const after = kv.get<RowPosition>(name)
+    const next = this.ctx.storage.transactionSync(() => sweep(after ?? ['', '']))
+    if (next !== undefined) kv.put(name, next)
+    else if (after !== undefined) kv.delete(name)
     return next === undefined
   }
 

@@ -1,8 +1,14 @@
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
+import { recipientsOf } from '../../durable-objects/address.ts'
+import { NoticeTable } from '../../durable-objects/recipients/notice-table.ts'
 import type { SweepPosition } from '../../durable-objects/recipients/run-decider.ts'
 import type { Sql } from '../../durable-objects/shared/sql.ts'
 import type { WorkflowStep } from '../../src/notifications/model.ts'
 import { CountedSql, deciderOn, documentsOf, inStorage } from '../support/worker/recipients.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
+import { newTenant } from '../support/worker/tenant.ts'
 import { at, email, specOf } from './test-user.ts'
 
 const hourMs = 3_600_000
@@ -87,5 +93,72 @@ describe('notices whose time is over', () => {
       expect(count()).toBe(0)
       expect(storage.exec('SELECT count(*) AS n FROM pages').one()['n']).toBe(0)
     })
+  })
+})
+
+/** Stores throttles of users in the order of their ids: at first some that limit for an hour more, then some that allow everything again. */
+const addThrottles = (sql: Sql, now: number, { limiting, over }: { limiting: number; over: number }) =>
+  sql.exec(
+    `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1 + ?2)
+      INSERT INTO throttles SELECT printf('u-%05d', n), 'few', CASE WHEN n <= ?1 THEN ?3 ELSE ?4 END, '[]' FROM numbers`,
+    limiting,
+    over,
+    now + hourMs,
+    now,
+  )
+
+const throttlesIn = (sql: Sql) => Number(sql.exec('SELECT count(*) AS n FROM throttles').one()['n'])
+
+describe('throttles', () => {
+  test('that allow everything again are deleted by the alarm, also behind many that limit, when the actor sleeps between', async () => {
+    const { id } = await newTenant()
+    const actor = recipientsOf(env, id, user)
+    await actor.putUsers([{ id: user, given: {} }])
+    await runInDurableObject(actor, (_, { storage }) =>
+      addThrottles(storage.sql, Date.now(), { limiting: 1100, over: 60 }),
+    )
+    for (let round = 0; round < 3; round++) {
+      await runInDurableObject(actor, async (_, { storage }) => {
+        await storage.deleteAlarm()
+        await storage.setAlarm(Date.now() + 1e8)
+      })
+      await runDurableObjectAlarm(actor)
+      await putToSleep(actor)
+    }
+    expect(await runInDurableObject(actor, (_, { storage }) => throttlesIn(storage.sql))).toBe(1100)
+  })
+
+  test('are looked at in a bounded number in each commit', async () => {
+    await inStorage(user, (sql) => {
+      addThrottles(sql, at, { limiting: 0, over: 25 })
+      const table = new NoticeTable(sql)
+      const left: number[] = []
+      for (let after: readonly [string, string] | undefined = ['', '']; after !== undefined;) {
+        after = table.sweepThrottles(after, at, 10)
+        left.push(throttlesIn(sql))
+      }
+      expect(left).toEqual([15, 5, 0])
+    })
+  })
+})
+
+describe('the alarm of a sweep', () => {
+  test('is set by runs that end at once, and stays when the actor has slept and more of them end', async () => {
+    const { id } = await newTenant()
+    const actor = recipientsOf(env, id, user)
+    const alarm = () => runInDurableObject(actor, (_, { storage }) => storage.getAlarm())
+    const hand = (notification: string) =>
+      actor.handOver({
+        spec: specOf([], { id: notification, at: Date.now() }),
+        keepMs: 30 * 24 * hourMs,
+        part: { kind: 'users', users: [{ user }] },
+      })
+    await hand('n1')
+    const first = await alarm()
+    expect(first).not.toBeNull()
+    expect(first).toBeLessThanOrEqual(Date.now() + hourMs)
+    await putToSleep(actor)
+    await hand('n2')
+    expect(await alarm()).toBe(first)
   })
 })
