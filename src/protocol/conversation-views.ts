@@ -141,7 +141,7 @@ export const writtenEdit = z.object({ seq: z.int().describe('Seq of the edit'), 
 
 const reactionText = z.string()
 
-/** A message's reactions and those who reacted, a page of them. */
+/** A page of the reactions to a message, each with its user. */
 export const reactionPage = z.object({
   counts: z.array(z.object({ reaction: reactionText, count: z.int() })).describe('In the order in which they came'),
   reactions: z.array(
