@@ -1,6 +1,7 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 import { Durations } from './test/support/durations.ts'
+import { FailedFiles } from './test/support/failed-files.ts'
 import { noddingPostgres } from './test/support/nodding-postgres.ts'
 import { LongestFirst } from './test/support/longest-first.ts'
 import { filesOf } from './test/support/projects.ts'
@@ -64,7 +65,7 @@ const worker = {
 
 export default defineConfig({
   test: {
-    reporters: ['default', new Durations()],
+    reporters: ['default', new Durations(), new FailedFiles()],
     sequence: { sequencer: LongestFirst },
     // The log of a passing test is not shown.
     silent: 'passed-only',

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { FailedFiles } from './test/support/failed-files.ts'
 import { filesOf } from './test/support/projects.ts'
 import { fixedSeed } from './test/support/seed.ts'
 
@@ -7,6 +8,7 @@ export default defineConfig({
   test: {
     name: 'services',
     ...filesOf('services'),
+    reporters: ['default', new FailedFiles()],
     provide: fixedSeed(),
     setupFiles: ['./test/support/seed.setup.ts'],
     fileParallelism: false,

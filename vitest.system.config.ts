@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { Durations } from './test/support/durations.ts'
+import { FailedFiles } from './test/support/failed-files.ts'
 import { LongestFirst } from './test/support/longest-first.ts'
 import { filesOf } from './test/support/projects.ts'
 import { fixedSeed } from './test/support/seed.ts'
@@ -9,7 +10,7 @@ export default defineConfig({
   test: {
     name: 'system',
     ...filesOf('system'),
-    reporters: ['default', new Durations()],
+    reporters: ['default', new Durations(), new FailedFiles()],
     sequence: { sequencer: LongestFirst },
     silent: 'passed-only',
     provide: fixedSeed(),
