@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { chmod, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { build, stop } from 'esbuild'
 import { buildPage, buildReference } from '../web/build.ts'
+import { buildGuides } from '../web/build-guides.ts'
 import { buildSdk } from './build-sdk.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -48,7 +50,7 @@ export async function buildCli(outfile = join(root, 'cli/dist/parley.js')): Prom
   await stop()
 }
 
-/** Writes the page and the API reference as modules that the Worker imports, the page with the hashes of its script and style. */
+/** Writes the page, the API reference and the guides as modules that the Worker imports, the page with the hashes of its script and style. */
 export async function buildPageModule(): Promise<void> {
   const { html, hashes } = await buildPage()
   const { script, style } = await buildReference()
@@ -57,6 +59,12 @@ export async function buildPageModule(): Promise<void> {
   await writeModule('page', page)
   const asset = (bytes: Buffer) => ({ gzip: bytes.toString('base64'), etag: `"${digest(bytes)}"` })
   await writeModule('reference', { script: asset(script), style: asset(style) })
+  const guides = await buildGuides()
+  const packed = guides.map(({ markdown, ...about }) => ({
+    ...about,
+    gzip: gzipSync(markdown, { level: 9 }).toString('base64'),
+  }))
+  await writeModule('guides', packed)
 }
 
 const digest = (content: string | Buffer): string =>

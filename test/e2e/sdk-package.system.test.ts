@@ -1,55 +1,36 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { buildSdk } from '../../local/build-sdk.ts'
+import { CustomerProject } from '../support/customer-project.ts'
 import { System } from '../support/e2e/system.ts'
+import { examplesIn } from '../support/examples.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
-const packageJson = z.object({
-  dependencies: z.record(z.string(), z.string()),
-  exports: z.record(z.string(), z.unknown()),
-})
 
-/** An empty project of a customer in which the package is installed, without Parley's own packages. */
-let project: string
+/** An empty project of a customer in which the package is installed. */
+let project: CustomerProject
 let system: System
-let described: z.output<typeof packageJson>
 
 beforeAll(async () => {
-  project = await mkdtemp(join(tmpdir(), 'parley-customer-'))
-  const copy = join(project, 'copy')
-  await mkdir(copy)
-  for (const file of ['package.json', 'README.md']) await cp(join(root, 'sdk', file), join(copy, file))
-  await buildSdk(join(copy, 'dist'))
-  const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', project], { cwd: copy })
-  const [{ filename }] = z.tuple([z.object({ filename: z.string() })]).parse(JSON.parse(packed.stdout))
-  const installed = join(project, 'node_modules/parley-sdk')
-  await mkdir(installed, { recursive: true })
-  await run('tar', ['-xzf', join(project, filename), '-C', installed, '--strip-components=1'])
-  await rm(copy, { recursive: true })
-  described = packageJson.parse(JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')))
-  for (const name of [...Object.keys(described.dependencies), 'openapi-typescript-helpers', 'react', 'react-dom'])
-    await symlink(join(root, 'node_modules', name), join(project, 'node_modules', name))
-  await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'customer', type: 'module', private: true }))
+  project = await CustomerProject.make()
   system = await System.start()
 })
 
 afterAll(async () => {
   system.abandon()
-  await rm(project, { recursive: true, force: true })
+  await project.remove()
 })
 
 /** A program of the customer, run by a version of Node; returns what it printed. */
 async function program(node: string, name: string, source: string): Promise<string> {
-  await writeFile(join(project, name), source)
+  await project.write(name, source)
   const env = { ...process.env, PARLEY_URL: `http://127.0.0.1:${system.port}` }
-  const { stdout } = await run(node, [name], { cwd: project, env, timeout: 60_000 })
+  const { stdout } = await run(node, [name], { cwd: project.folder, env, timeout: 60_000 })
   return stdout
 }
 
@@ -62,12 +43,12 @@ async function nodes(): Promise<string[]> {
 
 describe('the package of the SDK', () => {
   test('needs the dependencies it names, of the versions that the project is tested with, and no others', async () => {
-    const project = z.object({ version: z.string() })
-    for (const [name, version] of Object.entries(described.dependencies)) {
+    const installed = z.object({ version: z.string() })
+    for (const [name, version] of Object.entries(project.sdk.dependencies)) {
       const text = await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8')
-      expect([name, project.parse(JSON.parse(text)).version]).toEqual([name, version])
+      expect([name, installed.parse(JSON.parse(text)).version]).toEqual([name, version])
     }
-    expect(Object.keys(described.exports)).toEqual([
+    expect(Object.keys(project.sdk.exports)).toEqual([
       '.',
       './server',
       './api',
@@ -134,8 +115,8 @@ describe('the package of the SDK', () => {
   })
 
   test('tells the compiler the fields of requests and answers, by both ways to resolve modules', async () => {
-    await writeFile(
-      join(project, 'typed.ts'),
+    await project.write(
+      'typed.ts',
       `
       import { createApi } from 'parley-sdk/api'
       import { createParley, type View } from 'parley-sdk'
@@ -162,30 +143,45 @@ describe('the package of the SDK', () => {
       { module: 'nodenext', moduleResolution: 'nodenext' },
       { module: 'esnext', moduleResolution: 'bundler' },
     ]) {
-      const compilerOptions = {
-        ...options,
-        target: 'es2022',
-        strict: true,
-        noEmit: true,
-        lib: ['es2024', 'dom'],
-        types: [],
-      }
-      await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }))
-      const tsc = join(root, 'node_modules/typescript/bin/tsc')
-      const compiled = await run(process.execPath, [tsc, '-p', project]).catch((error: unknown) =>
-        z.object({ stdout: z.string() }).parse(error),
-      )
-      expect(compiled.stdout).toBe('')
+      expect(await project.compile(['typed.ts'], options)).toBe('')
     }
   })
 
+  test('is used in its documents as the compiler takes it, by all examples', async () => {
+    const known = `
+      declare const url: string
+      declare const apiKey: string
+      declare const getToken: () => Promise<string>
+      declare const fetchTokenFromMyServer: () => Promise<string>
+      declare const draw: (view: import('parley-sdk').View) => void
+      declare const warn: (text: string) => void
+      declare const client: { query: (text: string, values?: readonly unknown[]) => Promise<{ rowCount: number | null; rows: unknown[] }> }
+      declare const chargeCustomer: (client: unknown, data: unknown) => Promise<void>
+      declare const parley: import('parley-sdk/server').ParleyServer
+      declare const request: { readonly headers: Readonly<Record<string, string>> }
+      declare const event: { readonly data: unknown }
+    `
+    await project.write('known.d.ts', known)
+    const examples = await examplesIn('sdk/README.md', ['ts', 'tsx'])
+    const files = await Promise.all(
+      examples.map(async ({ line, language, code }) => {
+        const file = `readme-${line}.${language}`
+        await project.write(file, `${code}\nexport {}\n`)
+        return file
+      }),
+    )
+    expect(files.length).toBeGreaterThan(4)
+    const options = { module: 'esnext', moduleResolution: 'bundler', jsx: 'react-jsx', typeRoots: [join(root, 'node_modules/@types')], types: ['react'] }
+    expect(await project.compile(['known.d.ts', ...files], options)).toBe('')
+  })
+
   test('is built into a page by Vite, which leaves out what the page does not use', async () => {
-    await writeFile(join(project, 'index.html'), '<script type="module" src="/page.js"></script>')
-    await writeFile(
-      join(project, 'page.js'),
+    await project.write('index.html', '<script type="module" src="/page.js"></script>')
+    await project.write(
+      'page.js',
       `import { createParley } from 'parley-sdk'\ncreateParley({ url: location.origin, user: 'ann', getToken: async () => 't' })\n`,
     )
-    const built = await build({ root: project, logLevel: 'silent', build: { write: false, outDir: 'out' } })
+    const built = await build({ root: project.folder, logLevel: 'silent', build: { write: false, outDir: 'out' } })
     const outputs = z.array(
       z.object({ output: z.array(z.object({ fileName: z.string(), code: z.string().optional() })) }),
     )
@@ -199,11 +195,11 @@ describe('the package of the SDK', () => {
   })
 
   test('is at most 25 kB for a page, compressed, beside the realtime client it uses', async () => {
-    await writeFile(join(project, 'all.js'), `import * as all from 'parley-sdk'\nconsole.log(all)\n`)
+    await project.write('all.js', `import * as all from 'parley-sdk'\nconsole.log(all)\n`)
     const built = await build({
-      root: project,
+      root: project.folder,
       logLevel: 'silent',
-      build: { write: false, rollupOptions: { input: join(project, 'all.js'), external: ['centrifuge'] } },
+      build: { write: false, rollupOptions: { input: join(project.folder, 'all.js'), external: ['centrifuge'] } },
     })
     const { output } = z.object({ output: z.array(z.object({ code: z.string().optional() })) }).parse(built)
     const { gzipSync } = await import('node:zlib')

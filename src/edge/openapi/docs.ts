@@ -2,15 +2,13 @@ import { Hono } from 'hono'
 import { etag } from 'hono/etag'
 import { createMiddleware } from 'hono/factory'
 import { html, raw } from 'hono/html'
-import { z } from 'zod'
 import { loadConfig } from '../../config.ts'
-import { closes, unsubscribes } from '../../protocol/close-codes.ts'
-import { errors } from '../../protocol/errors.ts'
-import { problems } from '../../protocol/problems.ts'
 import type { App, AppContext } from '../http/context.ts'
 import reference from '../../../web/dist/reference.js'
+import { guidesByName, guidesPage, llmsText, toMarkdown } from './guides.ts'
+import { htmlOf } from './markdown.ts'
 import { openApi } from './openapi.ts'
-import { realtimeData, realtimeMethods } from './realtime.ts'
+import { apiPage, errorsPage, realtimePage } from './pages.ts'
 
 /** Caches ask each time whether they have the present text. */
 const onlyChecked = createMiddleware<App>(async function onlyChecked(c, next) {
@@ -18,9 +16,14 @@ const onlyChecked = createMiddleware<App>(async function onlyChecked(c, next) {
   c.header('Cache-Control', 'no-cache')
 })
 
-/** The API as a document for machines and as pages for people, both made of the tables the code runs on. */
+/**
+ * The API as a document for machines and as pages for people, both made of the tables the code runs on, and the pages of docs/.
+ * Every page is Markdown first: with `.md` behind its path it is served as such.
+ */
 export const docs = new Hono<App>()
   .use('/openapi.json', etag(), onlyChecked)
+  .use('/docs.md', etag(), onlyChecked)
+  .use('/llms.txt', etag(), onlyChecked)
   .use('/docs/*', etag(), onlyChecked)
   .get('/openapi.json', async (c) => {
     c.header('Content-Type', 'application/json')
@@ -33,8 +36,30 @@ export const docs = new Hono<App>()
   })
   .get('/docs/reference.js', (c) => asset(c, reference.script, 'text/javascript; charset=utf-8'))
   .get('/docs/reference.css', (c) => asset(c, reference.style, 'text/css; charset=utf-8'))
+  .get('/docs.md', async (c) => {
+    const { localApiKey } = loadConfig(c.env)
+    return markdown(c, await withOrigin(apiTexts[localApiKey === undefined ? 'deployed' : 'local'], c, asIs))
+  })
   .get('/docs/realtime', async (c) => c.html(await withOrigin(realtimePageText, c, inHtml)))
+  .get('/docs/realtime.md', async (c) => markdown(c, await withOrigin(realtimeText, c, asIs)))
   .get('/docs/errors', async (c) => c.html(await errorsPageText()))
+  .get('/docs/errors.md', async (c) => markdown(c, await errorsText()))
+  .get('/docs/guides', async (c) => c.html(await guidesPageText()))
+  .get('/docs/guides.md', async (c) => markdown(c, await guidesText()))
+  .get('/docs/guides/:name{.+\\.md}', async (c, next) => {
+    const guide = guidesByName.get(c.req.param('name').slice(0, -'.md'.length))
+    return guide === undefined ? await next() : markdown(c, await guide.markdown())
+  })
+  .get('/docs/guides/:name{.+}', async (c, next) => {
+    const text = guideTexts.get(c.req.param('name'))
+    return text === undefined ? await next() : c.html(await text())
+  })
+  .get('/llms.txt', (c) => c.text(llmsText(new URL(c.req.url).origin)))
+
+const asIs = (text: string): string => text
+
+const markdown = (c: AppContext, text: string): Response =>
+  c.body(toMarkdown(text), 200, { 'Content-Type': 'text/markdown; charset=utf-8' })
 
 /** The reference runs its own script and style and talks to this server, and nothing else. */
 const contentPolicy = [
@@ -77,12 +102,23 @@ async function withOrigin(text: () => Promise<string>, c: AppContext, escape: (t
 const inHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`)
 
 const openApiText = once(() => JSON.stringify(openApi(originMark)))
-const apiPages = {
-  local: once(async () => String(await shell('Parley API', apiPage(hostMark, 'demo-key')))),
-  deployed: once(async () => String(await shell('Parley API', apiPage(hostMark, '<API key>')))),
+const apiTexts = {
+  local: once(() => apiPage(hostMark, 'demo-key')),
+  deployed: once(() => apiPage(hostMark, '<API key>')),
 }
-const realtimePageText = once(async () => String(await shell('Parley realtime', realtimePage(hostMark))))
-const errorsPageText = once(async () => String(await shell('Parley: errors and close codes', errorsPage())))
+const apiPages = {
+  local: once(async () => await shell(`${await apiTexts.local()}\n${reader}`)),
+  deployed: once(async () => await shell(`${await apiTexts.deployed()}\n${reader}`)),
+}
+const realtimeText = once(() => realtimePage(hostMark))
+const realtimePageText = once(async () => await shell(await realtimeText()))
+const errorsText = once(errorsPage)
+const errorsPageText = once(async () => await shell(await errorsText()))
+const guidesText = once(guidesPage)
+const guidesPageText = once(async () => await shell(await guidesText()))
+const guideTexts = new Map(
+  [...guidesByName].map(([name, { markdown }]) => [name, once(async () => await shell(await markdown()))]),
+)
 
 const style = `
 :root{color-scheme:light dark;--line:color-mix(in srgb,currentColor 18%,transparent)}
@@ -92,194 +128,32 @@ code,pre{font:.88em ui-monospace,monospace}pre{padding:1rem;overflow:auto;border
 table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.5rem .8rem .5rem 0;border-bottom:1px solid var(--line)}
 .scroll{overflow-x:auto}nav a{margin-right:1rem}a{color:inherit}`
 
-const shell = (title: string, body: ReturnType<typeof html>) =>
-  html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width,initial-scale=1" />
-        <title>${title}</title>
-        <style>
-          ${raw(style)}
-        </style>
-      </head>
-      <body>
-        <nav>
-          <a href="/">Chat</a><a href="/docs">API</a><a href="/docs/realtime">Realtime</a
-          ><a href="/docs/errors">Errors</a><a href="/openapi.json">OpenAPI</a>
-        </nav>
-        <h1>${title}</h1>
-        ${body}
-      </body>
-    </html>`
+/** The reference shows itself in the page; what it shows is also in the document. */
+const reader = `<link rel="stylesheet" href="/docs/reference.css" />
+<div id="reference"></div>
+<noscript>The reference needs JavaScript; <a href="/openapi.json">/openapi.json</a> says the same.</noscript>
+<script src="/docs/reference.js"></script>
+`
 
-const example = (host: string, key: string) => `# a token for Alice, with your API key
-curl -s ${host}/v1/tokens -H 'Authorization: Bearer ${key}' -d '{"user":"alice"}'
-
-# a conversation, and a message in it
-curl -s ${host}/v1/conversations -H 'Authorization: Bearer ${key}' \\
-  -d '{"type":"group","name":"Lunch","members":["alice","bob"]}'
-curl -s ${host}/v1/conversations/<id>/messages -H 'Authorization: Bearer ${key}' \\
-  -d '{"clientId":"1","text":"Hungry?","user":"alice"}'`
-
-const realtime = (host: string) => `import { Centrifuge } from 'centrifuge'
-
-const client = new Centrifuge('ws://${host}/connection/websocket', { token })
-const room = client.newSubscription('conversation:<id>', { recoverable: true })
-room.on('publication', ({ data, offset }) => console.log(offset, data))
-room.subscribe()
-client.connect()
-const message = { conversation: '<id>', clientId: crypto.randomUUID(), text: 'Hello' }
-await client.rpc('message.send', message)`
-
-const apiPage = (host: string, key: string) =>
-  html` <p>
-      Every request carries <code>Authorization: Bearer &lt;API key or user token&gt;</code>. Bodies are JSON; unknown
-      fields are refused. Errors are <a href="/docs/errors">problems</a> (RFC 9457) that name the field, the rule and
-      the fix.
-    </p>
-    <pre>${example(host, key)}</pre>
-    <link rel="stylesheet" href="/docs/reference.css" />
-    <div id="reference"></div>
-    <noscript>The reference needs JavaScript; <a href="/openapi.json">/openapi.json</a> says the same.</noscript>
-    <script src="/docs/reference.js"></script>`
-
-const realtimePage = (host: string) =>
-  html` <p>
-      One WebSocket at <code>/connection/websocket</code> speaks the Centrifuge protocol: its SDKs work unmodified. A
-      conversation is the channel <code>conversation:&lt;id&gt;</code>; the seq of an entry is the offset of its
-      publication. The channel of a user is <code>user:#&lt;user&gt;</code>. Networks without WebSockets use
-      <code>/connection/sse</code> or <code>/connection/http_stream</code>.
-    </p>
-    <pre>${realtime(host)}</pre>
-    <h2 id="methods">Methods</h2>
-    <p>Called with <code>client.rpc(method, data)</code>.</p>
-    ${realtimeMethods.map(
-      ({ method, summary, data, result }) =>
-        html`<h3 id="${method}"><code>${method}</code></h3>
-          <p>${summary}</p>
-          ${fieldTable('Data', data, 'input')} ${fieldTable('Result', result, 'output')}`,
-    )}
-    ${realtimeData.map(
-      ({ id, title, text, schemas }) =>
-        html`<h2 id="${id}">${title}</h2>
-          <p>${text}</p>
-          ${Object.entries(schemas).map(
-            ([type, schema]) =>
-              html`<h3 id="${id}-${type}"><code>${type}</code></h3>
-                ${fieldTable('Field', schema, 'output')}`,
-          )}`,
-    )}`
-
-/** The fields of an object schema: name, type, and what is said of it. */
-function fieldTable(heading: string, schema: z.ZodType, side: 'input' | 'output') {
-  const { properties, required } = fieldsOf(schema, side)
-  return html`<div class="scroll">
-    <table>
-      <tr>
-        <th>${heading}</th>
-        <th>Type</th>
-        <th>Description</th>
-      </tr>
-      ${Object.entries(properties).map(
-        ([name, field]) =>
-          html`<tr>
-            <td><code>${name}</code></td>
-            <td>${typeOf(field)}${required.includes(name) ? '' : ', optional'}</td>
-            <td>${field.description ?? ''}</td>
-          </tr>`,
-      )}
-    </table>
-  </div>`
-}
-
-const field = z.looseObject({
-  type: z.union([z.string(), z.array(z.string())]).optional(),
-  const: z.unknown().optional(),
-  enum: z.array(z.unknown()).optional(),
-  anyOf: z.array(z.looseObject({ type: z.string().optional() })).optional(),
-  $ref: z.string().optional(),
-  description: z.string().optional(),
-})
-const fields = z.looseObject({
-  properties: z.record(z.string(), field).default({}),
-  required: z.array(z.string()).default([]),
-})
-const referring = z.looseObject({ $ref: z.string().optional(), $defs: z.record(z.string(), z.unknown()).optional() })
-
-function fieldsOf(schema: z.ZodType, io: 'input' | 'output'): z.output<typeof fields> {
-  const json = referring.parse(z.toJSONSchema(schema, { io, unrepresentable: 'any' }))
-  return fields.parse(json.$ref === undefined ? json : json.$defs?.[json.$ref.replace('#/$defs/', '')])
-}
-
-function typeOf({ type, const: value, enum: values, anyOf, $ref }: z.output<typeof field>): string {
-  if (value !== undefined) return JSON.stringify(value)
-  if (values !== undefined) return values.map((one) => JSON.stringify(one)).join(' | ')
-  if ($ref !== undefined) return $ref.replace('#/$defs/', '')
-  if (anyOf !== undefined) return anyOf.map((one) => one.type ?? 'object').join(' | ')
-  return type === undefined ? 'JSON' : [type].flat().join(' | ')
-}
-
-const errorsPage = () =>
-  html` <h2>HTTP problems</h2>
-    <div class="scroll">
-      <table>
-        <tr>
-          <th>type</th>
-          <th>Status</th>
-          <th>Meaning</th>
-        </tr>
-        ${Object.entries(problems).map(
-          ([name, { status, title }]) =>
-            html`<tr id="${name}">
-              <td><code>${name}</code></td>
-              <td>${status}</td>
-              <td>${title}</td>
-            </tr>`,
-        )}
-      </table>
-    </div>
-    <h2>Error replies of connections</h2>
-    <div class="scroll">
-      <table>
-        <tr>
-          <th>Code</th>
-          <th>Message</th>
-          <th>Worth repeating</th>
-        </tr>
-        ${Object.values(errors).map(
-          ({ code, message, temporary }) =>
-            html`<tr>
-              <td>${code}</td>
-              <td>${message}</td>
-              <td>${temporary ? 'yes, later' : 'no'}</td>
-            </tr>`,
-        )}
-      </table>
-    </div>
-    <h2>Why a connection or subscription ends</h2>
-    <div class="scroll">
-      <table>
-        <tr>
-          <th>Code</th>
-          <th>Reason</th>
-          <th>The SDK</th>
-        </tr>
-        ${Object.values(closes).map(
-          ({ code, reason }) =>
-            html`<tr>
-              <td>${code}</td>
-              <td>${reason}</td>
-              <td>${code < 3500 ? 'connects again' : 'stays away'}</td>
-            </tr>`,
-        )}
-        ${Object.values(unsubscribes).map(
-          ({ code, reason }) =>
-            html`<tr>
-              <td>${code}</td>
-              <td>${reason}</td>
-              <td>${code < 2500 ? 'stays unsubscribed' : 'subscribes again'}</td>
-            </tr>`,
-        )}
-      </table>
-    </div>`
+/** A page of Markdown whose first line is its title. */
+const shell = async (markdown: string): Promise<string> =>
+  String(
+    await html`<!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width,initial-scale=1" />
+          <title>${/^# (.+)$/m.exec(markdown)?.[1] ?? 'Parley'}</title>
+          <style>
+            ${raw(style)}
+          </style>
+        </head>
+        <body>
+          <nav>
+            <a href="/">Chat</a><a href="/docs/guides">Guides</a><a href="/docs">API</a
+            ><a href="/docs/realtime">Realtime</a><a href="/docs/errors">Errors</a><a href="/openapi.json">OpenAPI</a>
+          </nav>
+          ${raw(htmlOf(markdown))}
+        </body>
+      </html>`,
+  )

@@ -13,3 +13,14 @@ declare module '*/web/dist/reference.js' {
   const reference: { readonly script: Asset; readonly style: Asset }
   export default reference
 }
+
+/** The pages of docs/ as the build writes them: their Markdown compressed with gzip, in base64. */
+declare module '*/web/dist/guides.js' {
+  const guides: readonly {
+    readonly name: string
+    readonly title: string
+    readonly summary: string
+    readonly gzip: string
+  }[]
+  export default guides
+}
