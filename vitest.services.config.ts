@@ -10,11 +10,13 @@ export default defineConfig({
     ...filesOf('services'),
     reporters: ['default', new FailedFiles()],
     provide: fixedSeed(),
-    setupFiles: ['./test/support/seed.setup.ts'],
+    setupFiles: ['./test/support/workers-in-node.setup.ts', './test/support/seed.setup.ts'],
     fileParallelism: false,
     testTimeout: 300_000,
     hookTimeout: 180_000,
     // A page needs longer than vitest's second to show something on a loaded machine.
     expect: { poll: { timeout: 30_000 } },
   },
+  // The SDK is packed with types that the operations of the Worker give.
+  resolve: { alias: { 'cloudflare:workers': new URL('test/support/workers-in-node.ts', import.meta.url).pathname } },
 })

@@ -18,6 +18,7 @@ describe.skipIf(absent)('a newcomer who follows the quickstart', () => {
   let backendUrl: string
   let vite: ViteDevServer
   let pageUrl: string
+  const faults: string[] = []
 
   beforeAll(async () => {
     server = await startServer()
@@ -57,7 +58,10 @@ describe.skipIf(absent)('a newcomer who follows the quickstart', () => {
 
   async function open(page: string, user: string): Promise<Page> {
     const opened = await (await browser.newContext()).newPage()
-    await opened.goto(`${pageUrl}${page}?${new URLSearchParams({ parley: server.url, backend: backendUrl, user }).toString()}`)
+    opened.on('pageerror', (error) => faults.push(error.message))
+    await opened.goto(
+      `${pageUrl}${page}?${new URLSearchParams({ parley: server.url, backend: backendUrl, user }).toString()}`,
+    )
     return opened
   }
 
@@ -80,5 +84,6 @@ describe.skipIf(absent)('a newcomer who follows the quickstart', () => {
     expect(await firstLine(run('server.js'))).toContain('sent')
     await alice.getByText('bob: Order 17 has been shipped').waitFor()
     await bob.getByText('bob: Order 17 has been shipped').waitFor()
+    expect(faults).toEqual([])
   })
 })

@@ -42,7 +42,8 @@ describe('the guides', () => {
   })
 
   test('name the server by the address of the request, in both forms of a page', async () => {
-    for (const path of ['/docs', '/docs.md']) expect((await call(`GET ${path}`)).text).toContain('curl -s parley/v1/tokens')
+    for (const path of ['/docs', '/docs.md'])
+      expect((await call(`GET ${path}`)).text).toContain('curl -s parley/v1/tokens')
   })
 
   test('are listed in llms.txt, each with the address of its Markdown and what it is about', async () => {

@@ -38,7 +38,14 @@ export class CustomerProject {
     await rm(copy, { recursive: true })
     const sdk = packageJson.parse(JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')))
     const project = new CustomerProject(folder, sdk)
-    for (const name of [...Object.keys(sdk.dependencies), 'openapi-typescript-helpers', 'react', 'react-dom'])
+    for (const name of [
+      ...Object.keys(sdk.dependencies),
+      'openapi-typescript-helpers',
+      'react',
+      'react-dom',
+      '@types/react',
+      'csstype',
+    ])
       await project.borrow(name)
     await project.write('package.json', JSON.stringify({ name: 'customer', type: 'module', private: true }))
     return project
@@ -63,6 +70,7 @@ export class CustomerProject {
       noEmit: true,
       lib: ['es2024', 'dom', 'dom.iterable'],
       types: [],
+      jsx: 'react-jsx',
       ...options,
     }
     await this.write('tsconfig.json', JSON.stringify({ compilerOptions, files }))

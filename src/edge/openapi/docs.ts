@@ -126,7 +126,7 @@ body{font:16px/1.6 system-ui,sans-serif;max-width:52rem;margin:0 auto;padding:2r
 h1{font-size:1.7rem;margin:.2em 0}h2{margin-top:2.4em;font-size:1.15rem}
 code,pre{font:.88em ui-monospace,monospace}pre{padding:1rem;overflow:auto;border:1px solid var(--line);border-radius:.6rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.5rem .8rem .5rem 0;border-bottom:1px solid var(--line)}
-.scroll{overflow-x:auto}nav a{margin-right:1rem}a{color:inherit}`
+.scroll{overflow-x:auto}nav{display:flex;flex-wrap:wrap;gap:0 1rem}a{color:inherit}h1,h2,h3,td{overflow-wrap:anywhere}`
 
 /** The reference shows itself in the page; what it shows is also in the document. */
 const reader = `<link rel="stylesheet" href="/docs/reference.css" />
