@@ -130,6 +130,8 @@ export const contexts = {
       '/healthz',
       '/metrics',
       '/openapi.json',
+      '/docs.md',
+      '/llms.txt',
       '/readyz',
     ],
     actors: [
