@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build, stop } from 'esbuild'
 import { buildPage, buildReference } from '../web/build.ts'
-import { buildGuides } from '../web/build-guides.ts'
+import { buildGuides } from './build-guides.ts'
 import { buildSdk } from './build-sdk.ts'
 
 const root = join(import.meta.dirname, '..')

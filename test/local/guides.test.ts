@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { guideOf } from '../../web/build-guides.ts'
+import { guideOf } from '../../local/build-guides.ts'
 
 const names = new Map([
   ['docs/a.md', 'a'],
