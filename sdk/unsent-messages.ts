@@ -89,7 +89,8 @@ export class UnsentMessages {
   /** The page ends; what is kept is the next page's. */
   close(): void {
     clearInterval(this.#timer)
-    void this.#next(async () => this.#options.pages.leave())
+    // After the last call of the store, where there is one. A lock that is held keeps Deno from ending.
+    void this.#work.then(() => this.#options.pages.leave())
   }
 
   async #takeOver(store: MessageStore): Promise<void> {

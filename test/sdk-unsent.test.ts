@@ -235,3 +235,17 @@ describe('messages that the server does not have', () => {
     )
   })
 })
+
+test('a page that keeps nothing leaves as well when it ends, so that no lock keeps its process alive', async () => {
+  const device = new Device()
+  device.living.add('page')
+  const unsent = new UnsentMessages({
+    user: 'ann',
+    store: undefined,
+    pages: device.pagesOf('page'),
+    restore: () => undefined,
+  })
+  unsent.close()
+  await unsent.ready
+  expect(device.living.size).toBe(0)
+})

@@ -8,6 +8,8 @@ import { z } from 'zod'
 import { CustomerProject } from '../support/customer-project.ts'
 import { System } from '../support/e2e/system.ts'
 import { examplesIn } from '../support/examples.ts'
+import { resolvedInReactNative } from '../support/react-native.ts'
+import { sdkChat, sdkChatPrints } from '../support/sdk-chat.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
@@ -59,34 +61,9 @@ describe('the package of the SDK', () => {
   })
 
   test('sends a message from a server and shows it to a user, in each version of Node at hand', async () => {
-    const source = `
-      import { createApi } from 'parley-sdk/api'
-      import { ParleyServer } from 'parley-sdk/server'
-      import { createParley } from 'parley-sdk'
-      import WebSocket from ${JSON.stringify(join(root, 'node_modules/ws/wrapper.mjs'))}
-      const url = process.env.PARLEY_URL
-      const api = createApi({ url, apiKey: 'demo-key' })
-      const { data: made } = await api.POST('/v1/conversations', { body: { type: 'group', members: ['ann', 'ben'] } })
-      const server = new ParleyServer({ url, apiKey: 'demo-key' })
-      const parley = createParley({ url, user: 'ben', getToken: () => server.token('ben'), websocket: WebSocket })
-      const conversation = parley.open(made.id)
-      const heard = new Promise((resolve) => {
-        conversation.changes.listen(() => {
-          const line = conversation.view.lines.find(({ kind }) => kind === 'message')
-          if (line !== undefined) resolve(line.text)
-        })
-      })
-      await api.POST('/v1/conversations/{id}/messages', {
-        params: { path: { id: made.id } },
-        body: { clientId: 'm1', text: 'hello', user: 'ann' },
-      })
-      const refused = await api.GET('/v1/conversations/{id}', { params: { path: { id: 'no such one' } } }).catch((error) => error)
-      console.log(JSON.stringify([await heard, refused.name, refused.kind]))
-      parley.close()
-    `
     for (const [index, node] of (await nodes()).entries()) {
-      const printed = await program(node, `chat-${index}.mjs`, source)
-      expect(JSON.parse(printed)).toEqual(['hello', 'ParleyError', 'notFound'])
+      const printed = await program(node, `chat-${index}.mjs`, sdkChat({ websocket: false }))
+      expect(JSON.parse(printed)).toEqual(sdkChatPrints)
     }
   })
 
@@ -168,6 +145,22 @@ describe('the package of the SDK', () => {
     ]) {
       expect(await project.compile(files, options)).toBe('')
     }
+  })
+
+  test('is found by React Native, each entry and everything that it imports, and needs nothing that React Native lacks', async () => {
+    const seen = new Set<string>()
+    const open = ['', '/server', '/api', '/indexed-db', '/react'].map((entry) =>
+      resolvedInReactNative(join(project.folder, 'app.js'), `parley-sdk${entry}`),
+    )
+    for (let file = open.pop(); file !== undefined; file = open.pop()) {
+      if (seen.has(file) || !file.includes('parley-sdk')) continue
+      seen.add(file)
+      const code = await readFile(file, 'utf8')
+      expect([file, /\bimport\.meta\b/.test(code)]).toEqual([file, false])
+      for (const [, specifier = ''] of code.matchAll(/\bfrom\s*"([^"]+)"|\bimport\s*"([^"]+)"/g))
+        open.push(resolvedInReactNative(file, specifier))
+    }
+    expect(seen.size).toBeGreaterThanOrEqual(5)
   })
 
   test('is built into a page by Vite, which leaves out what the page does not use', async () => {
