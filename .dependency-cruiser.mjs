@@ -82,7 +82,8 @@ export default {
       { path: '^src/(?:edge|handlers|cron)/' },
       {
         path: '^durable-objects/',
-        pathNot: '^durable-objects/(?:address|open-actors|open-event-actors|open-facade|open-recipients)\\.ts$',
+        pathNot:
+          '^durable-objects/(?:address|open-actors|open-event-actors|open-facade|open-moderation|open-recipients)\\.ts$',
         dependencyTypesNot: ['type-only'],
       },
     ),

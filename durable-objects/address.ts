@@ -123,6 +123,9 @@ export const notificationsNumbered = (env: Env, tenant: string, number: number) 
 export const notificationCatalogOf = (env: Env, tenant: string) =>
   ofTenant(env.NOTIFICATION_CATALOG, tenant, named(tenant, 'notifications'))
 
+/** Bans, reports and the log of moderators of a tenant. */
+export const moderationOf = (env: Env, tenant: string) => ofTenant(env.MODERATION, tenant, named(tenant, 'moderation'))
+
 export const facadeOf = (env: Env, tenant: string) => ofTenant(env.FACADE, tenant, named(tenant, 'facade'))
 
 /** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */

@@ -20,6 +20,7 @@ import type { ServerSubscription } from '../src/auth/claims.ts'
 import type { NewConversation } from '../src/conversations/create.ts'
 import type { Actor, Conversation as ConversationRecord, LogRow, Member } from '../src/conversations/types.ts'
 import type { Projected, ProjectionBatch } from '../src/events/projection.ts'
+import type { Block } from '../src/inbox/user-ban.ts'
 import type { InboxUpdate } from '../src/inbox/entry.ts'
 import type { ListItem } from '../src/inbox/list.ts'
 import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../src/inbox/notes.ts'
@@ -49,7 +50,9 @@ import type { Closing, KeyedAsk, LeaseAnswer, LeaseAsk, AccountState } from '../
 import type { Rules } from '../src/limits/rules.ts'
 import type { Priority } from '../src/limits/shedding.ts'
 import type { SettingsChange } from '../src/protocol/api.ts'
+import type { Decision, NewReport } from '../src/moderation/review.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
+import type { ModerationAct, ReportView, ReviewState, ReviewView, TenantBan } from '../src/protocol/moderation-api.ts'
 import type { RegionHint } from '../src/protocol/places.ts'
 import type { ReplicaChange, ShardChange } from '../src/protocol/shards-api.ts'
 import type { StoredPolicy } from '../src/protocol/limits-api.ts'
@@ -222,6 +225,7 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   exportEntries(query: ExportQuery): ExportedEntries | undefined
   exportMembers(after: string, limit: number): Member[]
   importBatch(batch: ImportBatch): ImportedBatch
+  setBlocked(user: string, isBlocked: boolean): boolean
 }
 
 /** Lines of an export that are put into one conversation: its properties, then members, then entries in order. */
@@ -358,6 +362,36 @@ export interface InboxRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   conversationsOf(after: string, limit: number): string[]
   eraseShown(conversation: string, erased: ErasedUser): boolean
   eraseEntries(): number
+  ban(until: number | null): Promise<boolean>
+  unban(): void
+  block(user: string): Block | Refusal
+  unblock(user: string): boolean
+  blocks(): readonly Block[]
+  blocksUser(user: string): boolean
+}
+
+/** A report as it was noted: the review that it belongs to, and which report of it this is. */
+export interface NotedReport {
+  readonly kind: 'noted'
+  readonly review: string
+  readonly number: number
+  readonly duplicate: boolean
+}
+
+export interface ModerationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
+  noteBan(ban: TenantBan, key: string): { readonly kind: 'noted' } | Refusal
+  noteUnban(user: string, moderator: string | null, key: string): void
+  bans(after: string, limit: number): TenantBan[]
+  report(report: NewReport): NotedReport | Refusal
+  reviews(
+    state: ReviewState,
+    after: number,
+    limit: number,
+  ): { readonly reviews: ReviewView[]; readonly next: string | null }
+  review(id: string): { readonly review: ReviewView; readonly reports: ReportView[] } | undefined
+  decide(id: string, decision: Decision, key: string): ReviewView | Refusal
+  acts(before: number, limit: number): ModerationAct[]
+  eraseUser(user: string, pseudonym: string): { readonly erased: number; readonly isDone: boolean }
 }
 
 export interface InboxNotesRpc extends Rpc.DurableObjectBranded, ErasableRpc {

@@ -319,7 +319,15 @@ export type HandoverAnswer =
   | { readonly kind: 'taken'; readonly users: number; readonly next: string | null }
   | { readonly kind: 'busy'; readonly retryInMs: number }
 
-export type ChatNoticesAnswer = { readonly kind: 'taken' } | { readonly kind: 'busy'; readonly retryInMs: number }
+/** A recipient that blocks the author of a message, and was therefore not notified of it. */
+export interface BlockedAuthor {
+  readonly user: string
+  readonly author: string
+}
+
+export type ChatNoticesAnswer =
+  | { readonly kind: 'taken'; readonly blocked?: readonly BlockedAuthor[] }
+  | { readonly kind: 'busy'; readonly retryInMs: number }
 
 export interface NoticeSummary {
   readonly user: string
@@ -377,6 +385,8 @@ export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   handOver(call: HandoverCall): Promise<HandoverAnswer>
   /** Decides for members of a conversation as `handOver` does; a repeat changes nothing. `busy`: nothing or a part was taken. */
   chatNotices(call: ChatNoticesCall): Promise<ChatNoticesAnswer>
+  setBlocked(user: string, blocked: string, isBlocked: boolean): void
+  forgetBlocked(erased: string): number
   /** Nothing more of this notification is sent to these users or to all, also where they have not been handed over yet. */
   cancel(call: CancelCall): Promise<void>
   /** Gives an event to the runs of this actor that wait for it; answers how many did. */

@@ -32,6 +32,7 @@ export {
   Notifications,
   type Preferences,
 } from './notifications.ts'
+export { Moderation, type Reported, type ReportReason } from './moderation.ts'
 export { type MessageStore, type UnsentMessage } from './message-store.ts'
 export { type Member } from './people.ts'
 export { type Properties, type ConversationStatus, type View } from './view.ts'

@@ -36,6 +36,21 @@ export interface UserErasedEvent {
   readonly at: number
 }
 
+/** A user reported a message or a user; `GET /v1/reviews/{review}` has the rest. */
+export interface ReportCreatedEvent {
+  readonly type: 'report.created'
+  readonly review: string
+  readonly kind: 'message' | 'user'
+  /** Of a message. */
+  readonly conversation: string | undefined
+  readonly seq: number | undefined
+  readonly reason: string
+  /** How many users have reported it. */
+  readonly reports: number
+  /** In milliseconds since the epoch. */
+  readonly at: number
+}
+
 /** What happened to a notification of one recipient, or to its message on one channel. */
 export interface NotificationChange {
   readonly notification: string
@@ -56,7 +71,7 @@ export interface NotificationsEvent {
   readonly changes: readonly NotificationChange[]
 }
 
-export type OwnEvent = JobFailedEvent | UserErasedEvent | NotificationsEvent
+export type OwnEvent = JobFailedEvent | ReportCreatedEvent | UserErasedEvent | NotificationsEvent
 
 /** Reads an event of jobs, users or notifications as a webhook or consumer gets it; undefined for another event. */
 export function readOwnEvent(event: unknown): OwnEvent | undefined {
@@ -71,6 +86,17 @@ export function readOwnEvent(event: unknown): OwnEvent | undefined {
       jobType: text(data['type']),
       attempts: count(data['attempts']),
       reason: text(data['reason']),
+      at,
+    }
+  if (given['type'] === 'report.created')
+    return {
+      type: 'report.created',
+      review: text(data['review']),
+      kind: data['kind'] === 'user' ? 'user' : 'message',
+      conversation: typeof data['conversation'] === 'string' ? data['conversation'] : undefined,
+      seq: typeof data['seq'] === 'number' ? data['seq'] : undefined,
+      reason: text(data['reason']),
+      reports: count(data['reports']),
       at,
     }
   if (given['type'] === 'user.erased')

@@ -6,6 +6,7 @@ import { Conversations } from './conversations.ts'
 import { Http } from './http.ts'
 import { readInboxUpdate, type InboxUpdate } from './inbox.ts'
 import { Listeners } from './listeners.ts'
+import { Moderation } from './moderation.ts'
 import { Notifications } from './notifications.ts'
 import type { ParleyError } from './failure.ts'
 import type { MessageStore } from './message-store.ts'
@@ -37,6 +38,8 @@ export class Parley {
   readonly conversations: Conversations
   /** Feeds of the user, preferences, and display names. */
   readonly notifications: Notifications
+  /** Users that this one blocks, and reports. */
+  readonly moderation: Moderation
   /** Updates of the list: conversations that moved, appeared or went. */
   readonly inbox = new Listeners<InboxUpdate>()
   readonly #opened = new Map<string, Conversation>()
@@ -54,6 +57,7 @@ export class Parley {
     const http = new Http({ url, tokens, fetch: ownFetch ?? ((...call) => fetch(...call)) })
     this.conversations = new Conversations(http)
     this.notifications = new Notifications(http, user)
+    this.moderation = new Moderation(http, user)
     this.#unsent = new UnsentMessages({
       user,
       store: options.store,
@@ -119,6 +123,7 @@ export class Parley {
     const own = inboxChannel(this.user)
     client.on('publication', ({ channel, data }) => {
       if (channel === own) this.notifications.hear(data)
+      if (channel === own) this.moderation.hear(data)
       const update = channel === own ? readInboxUpdate(data) : undefined
       if (update !== undefined) this.inbox.tell(update)
     })
@@ -127,6 +132,7 @@ export class Parley {
       this.#isListening = true
       // Events of feeds are not kept, so they are never recovered.
       this.notifications.lost()
+      this.moderation.lost()
       if (!(wasRecovering && recovered)) this.inbox.tell({ kind: 'lost' })
     })
   }

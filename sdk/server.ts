@@ -17,6 +17,7 @@ export {
   type NotificationChange,
   type NotificationsEvent,
   type OwnEvent,
+  type ReportCreatedEvent,
   type UserErasedEvent,
 } from './own-events.ts'
 export { readRunEvent, type RunEvent } from './run-events.ts'

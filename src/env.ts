@@ -8,6 +8,7 @@ import type {
   EventConsumerRpc,
   EventLogRpc,
   FacadeRpc,
+  ModerationRpc,
   ConversationRpc,
   GatewayRpc,
   InboxNotesRpc,
@@ -58,6 +59,7 @@ export interface Env extends Vars {
   readonly NOTIFICATION_STORE: DurableObjectNamespace<NotificationsRpc>
   readonly RECIPIENTS: DurableObjectNamespace<RecipientsRpc>
   readonly FACADE: DurableObjectNamespace<FacadeRpc>
+  readonly MODERATION: DurableObjectNamespace<ModerationRpc>
   readonly BREAKER: DurableObjectNamespace<BreakerRpc>
   /**
    * The network for tenants' endpoints, which reaches public addresses only, whatever a name resolves to. Bound when

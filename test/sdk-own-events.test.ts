@@ -7,6 +7,7 @@ import {
   notificationEvents,
   notificationEventsOf,
   type NotificationEvent,
+  reportCreatedEvent,
 } from '../src/events/own-events.ts'
 import type { NewEvent } from '../src/events/log-event.ts'
 
@@ -20,6 +21,8 @@ test('the SDK reads each event of jobs, users and notifications, and no other', 
   expect(readOwnEvent(given(failedJobEvent(job, 3)))).toEqual({ ...job, type: 'job.failed', jobType: 'http' })
   const erased = { erasure: 'e1', messages: 'delete', at } as const
   expect(readOwnEvent(given(erasedUserEvent(erased)))).toEqual({ type: 'user.erased', ...erased })
+  const report = { review: 'r1', kind: 'message', conversation: 'c1', seq: 7, reason: 'spam', reports: 2, at } as const
+  expect(readOwnEvent(given(reportCreatedEvent(report)))).toEqual({ type: 'report.created', ...report })
   const change = { notification: 'n1', user: 'ana', at, channel: 'email', step: 'mail', provider: 'p', reason: 'no' }
   const read = names.map((event) => {
     const [made] = notificationEventsOf('3', [{ n: 1, change: { event, changes: [change] } }])
@@ -33,6 +36,7 @@ test('each event that is made satisfies the schema that OpenAPI shows for it', (
   const made = [
     failedJobEvent({ queue: 'q', job: 'j', type: 'http', attempts: 1, reason: '', at }, 1),
     erasedUserEvent({ erasure: 'e', messages: 'keep-anonymous', at }),
+    reportCreatedEvent({ review: 'r', kind: 'user', reason: 'other', reports: 1, at }),
     ...names.flatMap((event) =>
       notificationEventsOf('0', [{ n: 7, change: { event, changes: [{ notification: 'n', user: 'u', at }] } }]),
     ),

@@ -2,6 +2,7 @@ import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { ConversationChecksums } from '../../src/history/checksum.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { ChatExplanation } from '../../src/protocol/chat-notifications-api.ts'
+import { blockedWith, rightsOf } from '../../src/conversations/rights.ts'
 import type { Member } from '../../src/conversations/types.ts'
 import type {
   AskedNotice,
@@ -100,6 +101,19 @@ export abstract class MaintainedConversation extends TenantActor {
       tasks.runNext()
     }
     return answer
+  }
+
+  /** A member of this direct conversation blocks the other one, `user`, or no longer does. Returns whether that changed anything. */
+  setBlocked(user: string, isBlocked: boolean): boolean {
+    const { store } = this.maintained()
+    const { conversation, members } = store
+    if (conversation === undefined || conversation.deletedAt !== undefined) return false
+    const changed = blockedWith(conversation, members, user, isBlocked)
+    if (changed === undefined) return false
+    const after = { ...conversation, ...changed }
+    // The version stays: neither Postgres nor subscribers are told of blocks.
+    store.write({ ...after, rights: rightsOf(after) })
+    return true
   }
 
   #eraser(): UserEraser {

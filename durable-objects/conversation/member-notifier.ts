@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  blocksKnown,
   canWait,
   concernedUsers,
   emptyState,
@@ -9,6 +10,7 @@ import {
   noticeMessage,
   noticeNow,
   planNotices,
+  withBlocks,
   type Judgement,
   type Notice,
   type NoticeMessage,
@@ -30,7 +32,7 @@ import {
 } from '../../src/protocol/chat-notifications-api.ts'
 import { recipientsNumbered, recipientsNumberOf } from '../address.ts'
 import type { AskedNotice, ChatNoticeNow } from '../contracts.ts'
-import type { ChatNotice, ChatNoticesAnswer, ChatNoticesCall } from '../notification-contracts.ts'
+import type { BlockedAuthor, ChatNotice, ChatNoticesAnswer, ChatNoticesCall } from '../notification-contracts.ts'
 import { whenPlaceIsFree } from '../open-actors.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { Subscribers } from '../shared/subscribers.ts'
@@ -116,9 +118,11 @@ export class MemberNotifier {
   forgetUser(user: string): boolean {
     const { settings } = this.#parts()
     const known = stateIn(settings.get('chatNotices'))
-    if (!Object.hasOwn(known.members, user)) return false
+    const { blocks = [] } = known
+    const others = blocks.filter((block) => block.user !== user && block.author !== user)
+    if (!Object.hasOwn(known.members, user) && others.length === blocks.length) return false
     const { [user]: _, ...members } = known.members
-    this.#set({ ...known, members })
+    this.#set({ ...known, members, ...(blocks.length === 0 ? {} : { blocks: others }) })
     return true
   }
 
@@ -154,8 +158,8 @@ export class MemberNotifier {
     const users = [...concernedUsers(source, entries, this.#state, now)]
     const away = await subscribers.presence.withoutOthers(users.map((user) => ({ user, client: '' })))
     const isAway = new Set(away.map(({ user }) => user))
-    const { notices, state } = planNotices(source, entries, this.#state, (user) => !isAway.has(user), now)
-    await this.#tell(conversation, notices)
+    const { notices, state: planned } = planNotices(source, entries, this.#state, (user) => !isAway.has(user), now)
+    const state = withBlocks(planned, notices, await this.#tell(conversation, notices), now)
     if (this.#parts().conversation?.epoch !== conversation.epoch) return
     this.#upTo = state.upTo
     const isChanged = JSON.stringify({ ...state, upTo: 0 }) !== JSON.stringify({ ...this.#state, upTo: 0 })
@@ -213,8 +217,8 @@ export class MemberNotifier {
     }
   }
 
-  /** One call for each actor that has any of the users. */
-  async #tell(conversation: Conversation, notices: readonly Notice[]): Promise<void> {
+  /** One call for each actor that has any of the users. Returns which of them block the author of a message. */
+  async #tell(conversation: Conversation, notices: readonly Notice[]): Promise<readonly BlockedAuthor[]> {
     const { tenant, id, epoch, type, name } = conversation
     const byActor = new Map<number, ChatNotice[]>()
     for (const { users, ...notice } of notices) {
@@ -225,13 +229,16 @@ export class MemberNotifier {
         byActor.set(number, known)
       }
     }
+    const blocked: BlockedAuthor[] = []
     const calls = [...byActor].map(async ([number, own]) => {
       const answer = await this.#handOver(tenant, number, { conversation: { id, epoch, type, name }, notices: own })
       if (answer.kind === 'busy') throw new Error(`the recipients are busy for ${answer.retryInMs} ms`)
+      blocked.push(...(answer.blocked ?? []))
     })
     // All are waited for, so that no call of this run is under way in the next one.
     const failed = (await Promise.allSettled(calls)).find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
+    return blocked
   }
 
   async #isPresent(user: string): Promise<boolean> {
@@ -248,6 +255,7 @@ export class MemberNotifier {
       member: (user) => members.get(user),
       some: (limit) => members.some(limit),
       target: (seq) => amendments.target(seq),
+      blocks: blocksKnown(this.#state, systemClock.now()),
       messagesAfter: (seq) => {
         const after = Math.max(seq, log.top() - entriesPerRun)
         return this.#messagesIn(log.range(after, log.top(), entriesPerRun))
@@ -305,6 +313,7 @@ function rulesIn(text: string | undefined): ChatRules | undefined {
 
 const notified = z.object({ kind: z.enum(chatNoticeKinds), seq: z.number(), upTo: z.number(), at: z.number() })
 const storedState = z.object({
+  blocks: z.array(z.object({ user: z.string(), author: z.string(), at: z.number() })).exactOptional(),
   upTo: z.number(),
   greeted: z.string().exactOptional(),
   members: z.record(

@@ -3,6 +3,7 @@ import type { MissedPage } from '../../src/inbox/notes.ts'
 import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxUpdate } from '../../src/inbox/entry.ts'
 import { decodeCursor, encodeCursor } from '../../src/inbox/list.ts'
 import { admitConnection } from '../../src/inbox/admit-connection.ts'
+import { bannedMark } from '../../src/inbox/user-ban.ts'
 import { earliest, isKnown } from '../../src/inbox/recent-inboxes.ts'
 import type { RequestContext } from '../../src/kernel/request-context.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -29,7 +30,7 @@ import { EntryTable } from './entry-table.ts'
 import { Settings } from '../shared/settings.ts'
 import { inboxSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
-import { UserData } from './user-data.ts'
+import { ModeratedUser } from './moderated-user.ts'
 import type { InboxPage, InboxRpc } from '../contracts.ts'
 
 /** Changed conversations sent to a returning client; beyond it the client asks for the list. */
@@ -46,7 +47,7 @@ const closedAtFirst: NotesState = { isOpen: false, turn: 0, place: 0 }
  * One user's conversations and their unread counts. Its stream keeps only the newest event of each conversation, so
  * that a client that returns after any time receives the present state and not the whole past.
  */
-export class Inbox extends UserData implements InboxRpc {
+export class Inbox extends ModeratedUser implements InboxRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'inbox')
   #store = this.#open(isUsed(this.ctx.storage.sql))
@@ -100,7 +101,7 @@ export class Inbox extends UserData implements InboxRpc {
     // Of a user in no conversation nothing else would tell a deletion of the tenant.
     if (isNew) void this.#place.alarm.setAlarm(now + listAfterMs)
     // Tokens of an erased user are void for good.
-    this.#store.settings.set('revokedAt', Math.max(now, this.revokedAt()))
+    this.#store.settings.set('revokedAt', Math.max(now, this.#store.settings.number('revokedAt')))
     const top = this.#store.entries.top()
     const { subscribers } = this.#store
     subscribers.publish({ epoch: this.#epoch(), after: top, publications: [], events: this.#events() }, null)
@@ -120,9 +121,11 @@ export class Inbox extends UserData implements InboxRpc {
     return this.#store.subscribers.gateways()
   }
 
-  /** Tokens issued until then are void, in milliseconds since the epoch; -1 when none were ever revoked. */
+  /** Tokens issued until then are void, in milliseconds since the epoch; -1 when none were ever revoked. All are while the user is banned. */
   revokedAt(): number {
-    return Number(this.#store.settings.get('revokedAt') ?? -1)
+    const { settings } = this.#store
+    const isBanned = settings.number('bannedUntil') > this.#clock.now()
+    return Math.max(isBanned ? bannedMark : -1, Number(settings.get('revokedAt') ?? -1))
   }
 
   #answer(call: StreamCall): StreamAnswer {

@@ -18,6 +18,7 @@ import { breakerOf, notificationCatalogOf, ownName } from '../address.ts'
 import type { ContextService } from '../contracts.ts'
 import type {
   CancelCall,
+  BlockedAuthor,
   ChatNoticesAnswer,
   ChatNoticesCall,
   DecisionSettings,
@@ -43,6 +44,7 @@ import { LiveEvents } from './live-events.ts'
 import { NotificationEvents } from './notification-events.ts'
 import { RunDecider, type Moment, type Send, type SweepPosition } from './run-decider.ts'
 import { recipientsSchema } from './schema.ts'
+import { BlockTable } from './sql-blocks.ts'
 import { Sends } from './sends.ts'
 import { FeedTable, keptItems } from './sql-feed.ts'
 import { TopicTable } from './sql-topics.ts'
@@ -80,6 +82,8 @@ const sweptFeeds = 500
 const sweptThrottles = 500
 const dayMs = 86_400_000
 
+const noBlockers: ReadonlySet<string> = new Set()
+
 /** The key of a row: its user, and what it is of that user. */
 type RowPosition = readonly [string, string]
 
@@ -110,6 +114,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   readonly #users = new UserTable(this.#sql)
   readonly #feeds = new FeedTable(this.#sql)
   readonly #topics = new TopicTable(this.#sql)
+  readonly #blocks = new BlockTable(this.#sql)
   readonly #live = new LiveEvents(this.env, this.#tenant)
   readonly #events = new NotificationEvents(
     this.ctx.storage.kv,
@@ -186,8 +191,12 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     // Conversations learn later than this actor that it was switched off.
     if (settings === undefined || chat?.enabled !== true) return { kind: 'taken' }
     const link = linkOf(chat, conversation.id)
-    const calls = notices.map(async ({ users: own, ...notice }) => {
-      if (!chat.triggers[notice.kind]) return
+    const blocked: BlockedAuthor[] = []
+    const calls = notices.map(async ({ users: named, ...notice }) => {
+      const blockers = notice.author === '' ? noBlockers : this.#blocks.blockersAmong(named, notice.author)
+      for (const user of blockers) blocked.push({ user, author: notice.author })
+      const own = blockers.size === 0 ? named : named.filter((user) => !blockers.has(user))
+      if (own.length === 0 || !chat.triggers[notice.kind]) return
       const { workflow, category } = await this.#chat.workflow(notice.kind, now)
       const actorProfile = notice.author === '' ? undefined : await this.#chat.profile(notice.author, now)
       const spec = chatNotification({ ...notice, conversation, workflow, category, actorProfile, link })
@@ -198,7 +207,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     })
     await Promise.all(calls)
     await this.#beginSweeps()
-    return { kind: 'taken' }
+    return { kind: 'taken', ...(blocked.length === 0 ? {} : { blocked }) }
   }
 
   async cancel(call: CancelCall): Promise<void> {
@@ -269,6 +278,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
       this.#users.delete(user)
       this.#feeds.deleteUser(user)
       this.#topics.deleteUser(user)
+      this.#blocks.deleteUser(user)
     }
     return this.ctx.storage.transactionSync(
       () => this.#events.eraseUser(user) + deleteRowsOfUser(this.#sql, user, deleteCounted),
@@ -289,6 +299,18 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   restoreUsers(users: readonly StoredUser[]): number {
     this.#use()
     return users.filter((user) => this.#users.restore(user)).length
+  }
+
+  /** A user blocks another one, or no longer does: messages of that one notify the user of nothing. */
+  setBlocked(user: string, blocked: string, isBlocked: boolean): void {
+    if (!this.#isUsed && !isBlocked) return
+    this.#use()
+    this.#blocks.set(user, blocked, isBlocked)
+  }
+
+  /** Forgets that users of this actor block an erased one; returns how many did. */
+  forgetBlocked(erased: string): number {
+    return this.#isUsed ? this.#blocks.deleteUser(erased) : 0
   }
 
   /** The numbers of the topics that a user is subscribed to. */

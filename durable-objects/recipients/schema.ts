@@ -1,3 +1,4 @@
+import { blocksSchema } from './sql-blocks.ts'
 import { feedSchema } from './sql-feed.ts'
 import { topicsSchema } from './sql-topics.ts'
 import { usersSchema } from './sql-users.ts'
@@ -24,4 +25,4 @@ const noticesSchema = `
   CREATE INDEX notices_awaiting ON notices (event_key) WHERE event_key IS NOT NULL;
   CREATE TABLE throttles (user TEXT NOT NULL, key TEXT NOT NULL, until INTEGER NOT NULL, times TEXT NOT NULL, PRIMARY KEY (user, key)) WITHOUT ROWID;`
 
-export const recipientsSchema = [noticesSchema, usersSchema, feedSchema, topicsSchema]
+export const recipientsSchema = [noticesSchema, usersSchema, feedSchema, topicsSchema, blocksSchema]

@@ -33,6 +33,7 @@ import {
   inboxOfId,
   jobQueueOf,
   limiterNamed,
+  moderationOf,
   notificationActors,
   notificationCatalogOf,
   notificationsNumbered,
@@ -220,6 +221,7 @@ const classes = {
     fixed: numbers(namesActors),
   },
   Saga: { actor: ({ env, tenant }, name) => sagaNumbered(env, tenant, Number(name)), fixed: numbers(sagaActors) },
+  Moderation: { actor: ({ env, tenant }) => moderationOf(env, tenant), fixed: ['moderation'] },
   Facade: { actor: ({ env, tenant }) => facadeOf(env, tenant), fixed: ['facade'] },
   NotificationCatalog: { actor: ({ env, tenant }) => notificationCatalogOf(env, tenant), fixed: ['notifications'] },
   Notifications: {
@@ -448,6 +450,7 @@ const erasers: Readonly<Record<Exclude<StoreName, 'Tenant'>, MakeEraser>> = {
   Activity: actorsOf('Activity'),
   JobQueue: actorsOf('JobQueue'),
   Topic: actorsOf('Topic'),
+  Moderation: actorsOf('Moderation'),
   Facade: actorsOf('Facade'),
   RateLimiter: actorsOf('RateLimiter'),
   ActorNames: actorsOf('ActorNames'),

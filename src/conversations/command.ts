@@ -140,7 +140,7 @@ function httpOf(
   return {
     definition: defineOperation({
       ...rest,
-      errors: [...errors, ...refusals, ...(limit === 'message' ? (['frozen'] as const) : [])],
+      errors: [...errors, ...refusals, ...(limit === 'message' ? (['frozen', 'blocked'] as const) : [])],
       summary,
       access: 'user-or-server',
       params: z.object(pick(pathParameters, names)),

@@ -55,6 +55,15 @@ export interface NoticeState {
   /** The epoch whose first members were invited. */
   readonly greeted?: string
   readonly members: Readonly<Record<string, MemberNotices>>
+  /** Members that block an author, as recipients answered: the newest ones. */
+  readonly blocks?: readonly KnownBlock[]
+}
+
+/** A user blocks an author, as was answered at that time. */
+export interface KnownBlock {
+  readonly user: string
+  readonly author: string
+  readonly at: number
 }
 
 /** One notification for members of the conversation. `seq` is that of the entry that causes it. */
@@ -69,13 +78,15 @@ export interface Notice {
 
 /** What the rules read of a conversation. */
 export interface NoticeSource {
-  readonly conversation: Pick<Conversation, 'type' | 'epoch' | 'createdAt' | 'createdBy'>
+  readonly conversation: Pick<Conversation, 'type' | 'epoch' | 'createdAt' | 'createdBy' | 'bans' | 'blocked'>
   readonly rules: ChatRules
   readonly memberCount: number
   member(user: string): Member | undefined
   /** The first members, at most so many. */
   some(limit: number): readonly Member[]
   target(seq: number): Target | undefined
+  /** Whether the user is known to block the author. */
+  readonly blocks?: (user: string, author: string) => boolean
   /** Messages after a seq, ascending, of the newest entries that are held. */
   messagesAfter(seq: number): readonly NoticeMessage[]
 }
@@ -90,6 +101,8 @@ export const maxNotified = 500
 const unreadAgainMs = 86_400_000
 /** How often a look at unread messages is put off while the member has the conversation open. */
 const maxLooks = 6
+/** How long a block is known: a message of the author then asks again. */
+const blockKnownMs = 3_600_000
 const invitedWithinMs = 7 * 86_400_000
 const minuteMs = 60_000
 const noticeTextLength = 1000
@@ -142,7 +155,7 @@ export function invitationIn({ seq, at, user, data }: LogRow): Invitation | unde
 }
 
 /**
- * What a message notifies a member of. Followers of a thread, and members that blocked the author, are to be told apart here: every
+ * What a message notifies a member of. Followers of a thread are to be told apart here: every
  * trigger, the look at unread messages, the moment of sending and the explanation ask this function.
  */
 export function judge(source: NoticeSource, message: NoticeMessage, user: string): Judgement {
@@ -151,6 +164,8 @@ export function judge(source: NoticeSource, message: NoticeMessage, user: string
   if (message.user === user) return none('the user wrote it')
   if (message.isDeleted) return none('it was deleted')
   if (message.isSilent) return none('it is silent')
+  if (isBlocked(source, message.user, user)) return none('the user blocks its author')
+  if (isBanned(source, message)) return none('its author is banned')
   if (message.at < rules.since) return none('it was sent before notifications of chat were switched on')
   if (conversation.type === 'direct')
     return triggers.direct ? { kind: 'direct', rule: 'direct message' } : none('triggers.direct is off')
@@ -164,6 +179,56 @@ export function judge(source: NoticeSource, message: NoticeMessage, user: string
 }
 
 const none = (rule: string): Judgement => ({ kind: null, rule })
+
+const isBlocked = ({ conversation, blocks }: NoticeSource, author: string, user: string): boolean =>
+  conversation.blocked?.includes(author) === true || blocks?.(user, author) === true
+
+/** A ban from the conversation that was in force when the message was written, or began later. */
+function isBanned({ conversation: { bans } }: NoticeSource, { user, at }: NoticeMessage): boolean {
+  const until = bans !== undefined && Object.hasOwn(bans, user) ? bans[user] : undefined
+  return until === null || (until !== undefined && until > at)
+}
+
+/** Blocks that are known now, by user and author. */
+export function blocksKnown({ blocks = [] }: NoticeState, now: number): (user: string, author: string) => boolean {
+  const known = new Set(blocks.filter(({ at }) => isKnown(at, now)).map(({ user, author }) => keyOf(user, author)))
+  return (user, author) => known.has(keyOf(user, author))
+}
+
+const isKnown = (at: number, now: number): boolean => Math.abs(now - at) < blockKnownMs
+/** User ids have no spaces. */
+const keyOf = (user: string, author: string): string => `${user} ${author}`
+
+/**
+ * What is stored once recipients have answered that they block authors: what was not made is forgotten, so that messages of other authors
+ * notify them, and unread ones are looked at again.
+ */
+export function withBlocks(
+  state: NoticeState,
+  notices: readonly Notice[],
+  found: readonly Omit<KnownBlock, 'at'>[],
+  now: number,
+): NoticeState {
+  if (found.length === 0) return state
+  const members = { ...state.members }
+  for (const { user, author } of found) {
+    const refused = notices.filter((notice) => notice.author === author && notice.users.includes(user))
+    const wasMade = (one: Notified | undefined): one is Notified =>
+      one !== undefined && !refused.some(({ kind, seq }) => kind === one.kind && seq === one.seq)
+    const { message, named, unread, ...rest } = members[user] ?? {}
+    const isUnread = refused.some(({ kind }) => kind === 'unread')
+    members[user] = {
+      ...rest,
+      ...(wasMade(message) ? { message } : {}),
+      ...(wasMade(named) ? { named } : {}),
+      ...(wasMade(unread) ? { unread } : {}),
+      ...(isUnread ? { due: now } : {}),
+    }
+  }
+  const isSame = (one: KnownBlock) => found.some(({ user, author }) => user === one.user && author === one.author)
+  const known = (state.blocks ?? []).filter((one) => isKnown(one.at, now) && !isSame(one))
+  return { ...state, members, blocks: [...known, ...found.map((one) => ({ ...one, at: now }))].slice(-maxKept) }
+}
 
 /** Messages that a member has not read and would be notified of. */
 export function unreadOf(source: NoticeSource, { user, read }: Member): NoticeMessage[] {
@@ -264,7 +329,9 @@ export function planNotices(
     plan.take(message)
   }
   plan.lookAtUnread()
-  return { notices: plan.notices, state: { upTo: reached, greeted: epoch, members: plan.kept() } }
+  const blocks = (state.blocks ?? []).filter(({ at }) => isKnown(at, now))
+  const known = blocks.length === 0 ? {} : { blocks }
+  return { notices: plan.notices, state: { upTo: reached, greeted: epoch, members: plan.kept(), ...known } }
 }
 
 class Planner {

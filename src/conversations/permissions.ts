@@ -12,7 +12,7 @@ export function may(state: ConversationState, actor: Actor, right: Right): Refus
   const role = members.get(actor.user)?.role
   return role === undefined
     ? refuse('notAllowed', `needs the right ${right}, which only members have`)
-    : lacks(conversation, role, right)
+    : lacks(conversation, role, right, actor.user)
 }
 
 /**

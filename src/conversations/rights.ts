@@ -44,12 +44,13 @@ const bitsOf = (names: readonly string[]): number =>
   names.reduce((bits, name) => bits | (isRight(name) ? rightBits[name] : 0), 0)
 
 /** The default grid as numbers, which the path of a message reads. */
-export const defaultRights: Rights = numbersOf(defaultGrid, false)
+export const defaultRights: Rights = numbersOf(defaultGrid, { frozen: undefined, blocked: undefined })
 
-function numbersOf(grid: Grid, isFrozen: boolean): Rights {
+function numbersOf(grid: Grid, { frozen, blocked }: Pick<Conversation, 'frozen' | 'blocked'>): Rights {
   const numbers = Object.entries(grid).map(([role, names]) => {
     const bits = bitsOf(names)
-    return [role, isFrozen && (bits & rightBits.ignoreFreeze) === 0 ? bits & ~frozenBits : bits] as const
+    const isHeld = blocked !== undefined || (frozen === true && (bits & rightBits.ignoreFreeze) === 0)
+    return [role, isHeld ? bits & ~frozenBits : bits] as const
   })
   return Object.fromEntries(numbers)
 }
@@ -57,11 +58,14 @@ function numbersOf(grid: Grid, isFrozen: boolean): Rights {
 /** The grid of a conversation: roles that it does not name have their default. */
 export const gridOf = ({ grid }: Pick<Conversation, 'grid'>): Grid => ({ ...defaultGrid, ...grid })
 
-/** The numbers of a conversation that has a grid of its own or is frozen; undefined where they are the default. */
-export const rightsOf = (conversation: Pick<Conversation, 'grid' | 'frozen'>): Rights | undefined =>
-  conversation.grid === undefined && conversation.frozen !== true
+/**
+ * The numbers of a conversation that has a grid of its own, is frozen or has a blocked member; undefined where they are the default. While
+ * a member of a direct conversation is blocked no role has the rights to write: `lacks` tells the two members apart.
+ */
+export const rightsOf = (conversation: Pick<Conversation, 'grid' | 'frozen' | 'blocked'>): Rights | undefined =>
+  conversation.grid === undefined && conversation.frozen !== true && conversation.blocked === undefined
     ? undefined
-    : numbersOf(gridOf(conversation), conversation.frozen === true)
+    : numbersOf(gridOf(conversation), conversation)
 
 /** The rights of a role, freeze aside; a role that the grid does not name has none. */
 export const bitsOfRole = (conversation: Conversation, role: string): number => {
@@ -78,9 +82,29 @@ export const hasRight = (conversation: Conversation, members: Members, user: str
   return role !== undefined && (((conversation.rights ?? defaultRights)[role] ?? 0) & rightBits[right]) !== 0
 }
 
-/** Why a role has not a right: it never has, or the conversation is frozen. */
-export function lacks(conversation: Conversation, role: string, right: Right): Refusal {
-  return (bitsOfRole(conversation, role) & rightBits[right]) === 0
-    ? refuse('notAllowed', `needs the right ${right}, which the role ${role} does not have here`)
-    : refuse('frozen', 'the conversation is frozen; wait until a moderator ends that')
+/**
+ * Why the number of a role lacks a right: the role never has it, the member is blocked, or the conversation is frozen. Undefined for the
+ * member that blocks the other one, who has it all the same.
+ */
+export function lacks(conversation: Conversation, role: string, right: Right, user: string): Refusal | undefined {
+  const bits = bitsOfRole(conversation, role)
+  if ((bits & rightBits[right]) === 0)
+    return refuse('notAllowed', `needs the right ${right}, which the role ${role} does not have here`)
+  const { blocked = [], frozen } = conversation
+  if (blocked.includes(user)) return refuse('blocked', 'the other member has blocked you; nothing can be written here')
+  if (frozen !== true || (bits & rightBits.ignoreFreeze) !== 0) return undefined
+  return refuse('frozen', 'the conversation is frozen; wait until a moderator ends that')
+}
+
+/** The members of a direct conversation that are blocked, once `user` is or is no more; undefined when nothing changes. */
+export function blockedWith(
+  { type, blocked = [] }: Conversation,
+  members: Members,
+  user: string,
+  isBlocked: boolean,
+): Pick<Conversation, 'blocked'> | undefined {
+  if (type !== 'direct' || members.get(user) === undefined || blocked.includes(user) === isBlocked) return undefined
+  const others = blocked.filter((other) => other !== user)
+  const after = isBlocked ? [...others, user] : others
+  return { blocked: after.length === 0 ? undefined : after }
 }

@@ -107,5 +107,5 @@ export function mayWrite(state: ConversationState, actor: Actor, right: Right = 
   const role = members.get(actor.user)?.role
   if (role === undefined) return refuseWriter(actor)
   const may = ((conversation.rights ?? defaultRights)[role] ?? 0) & rightBits[right]
-  return actor.server || may !== 0 ? undefined : lacks(conversation, role, right)
+  return actor.server || may !== 0 ? undefined : lacks(conversation, role, right, actor.user)
 }

@@ -32,10 +32,12 @@ export interface Conversation {
   readonly slowModeSeconds?: number | undefined
   /** The rights of roles that are not as by default. */
   readonly grid?: Grid | undefined
-  /** The numbers of all roles, where the conversation has a grid or is frozen; else they are the default. */
+  /** The numbers of all roles, where the conversation has a grid, is frozen or has a blocked member; else they are the default. */
   readonly rights?: Rights | undefined
   /** Users that are banned, each with the end of the ban in milliseconds since the epoch; null for none. */
   readonly bans?: Readonly<Record<string, number | null>>
+  /** The members of a direct conversation that the other one blocks. */
+  readonly blocked?: readonly string[] | undefined
   /** Set when it was deleted: it can no longer be reached. */
   readonly deletedAt?: number
   /** Raised with every change of these properties or of the members; says in Postgres which is newer. */

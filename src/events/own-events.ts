@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { reportCreated } from '../protocol/moderation-api.ts'
 import type { NewEvent } from './log-event.ts'
 
 /** Parley's own events of jobs, notifications and erasures (docs/design/webhooks.md). Those of conversations are in `src/conversations`. */
@@ -70,6 +71,17 @@ export const failedJobEvent = (data: FailedJob, run: number): NewEvent => ({
   version: 1,
   data: JSON.stringify(data),
   attributes: { time: new Date(data.at).toISOString(), subject: data.job },
+})
+
+/** `report.created` of each report of a review; `reports` counts them. */
+export const reportCreatedEvent = (data: z.output<typeof reportCreated>): NewEvent => ({
+  source: '/reviews',
+  id: `${data.review}.${data.reports}`,
+  type: 'report.created',
+  key: `reviews/${data.review}`,
+  version: 1,
+  data: JSON.stringify(data),
+  attributes: { time: new Date(data.at).toISOString(), subject: data.review },
 })
 
 export const erasedUserEvent = (data: z.output<typeof erasedUser>): NewEvent => ({

@@ -6,7 +6,10 @@ import {
   inboxOf,
   jobQueueOf,
   limiterNamed,
+  moderationOf,
   platformOf,
+  recipientActors,
+  recipientsNumbered,
   recipientsOf,
   tenantOf,
 } from '../../durable-objects/address.ts'
@@ -279,9 +282,21 @@ const ownNotes: EraseSome = async ({ env, tenant, user }) => ({
 })
 
 const recipients: EraseSome = async ({ env, tenant, user }) => ({
-  erased: await inTime('recipients', recipientsOf(env, tenant, user).eraseUser(user)),
+  erased:
+    (await inTime('recipients', recipientsOf(env, tenant, user).eraseUser(user))) +
+    (await forgetBlocked({ env, tenant, user })),
   next: null,
 })
+
+/** Users of all these actors may block the erased one. */
+async function forgetBlocked({ env, tenant, user }: Pick<ErasedUserOf, 'env' | 'tenant' | 'user'>): Promise<number> {
+  let forgotten = 0
+  await inLanes(inboxesTogether, [...Array(recipientActors).keys()], async (number) => {
+    await whenPlaceIsFree(env)
+    forgotten += await inTime('recipients', recipientsNumbered(env, tenant, number).forgetBlocked(user))
+  })
+  return forgotten
+}
 
 /** Own events of the tenant, in their topic. Edits of which the log does not know whose message they are of are asked about. */
 const ownEvents: EraseSome = async (at, cursor) => {
@@ -331,6 +346,12 @@ const inboxName: EraseSome = async ({ env, tenant, user }) => {
   return { erased: isRemoved ? 1 : 0, next: null }
 }
 
+/** Rounds of the actor with each part, until nothing of the user is left there. */
+const moderation: EraseSome = async ({ env, tenant, user, pseudonym }) => {
+  const { erased, isDone } = await inTime('moderation', moderationOf(env, tenant).eraseUser(user, pseudonym))
+  return { erased, next: isDone ? null : 'more' }
+}
+
 const ownInbox: EraseSome = async ({ env, tenant, user }) => ({
   erased: await inTime('inbox', inboxOf(env, tenant, user).eraseEntries()),
   next: null,
@@ -351,6 +372,7 @@ const erasers: Readonly<Record<ErasedOfUser, Partial<Record<ErasureStage, EraseS
   InboxNotes: { conversations: sharedNotes, own: ownNotes },
   ActorNames: { own: inboxName },
   Recipients: { own: recipients },
+  Moderation: { own: moderation },
   EventLog: { own: ownEvents },
   EventConsumer: { own: ownConsumers },
   Inbox: { conversations: otherInboxes, own: ownInbox },

@@ -23,6 +23,7 @@ export interface ActorName {
     | 'inbox'
     | 'inbox-notes'
     | 'limiter'
+    | 'moderation'
     | 'notifications'
     | 'process'
     | 'queue'

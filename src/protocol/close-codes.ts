@@ -22,6 +22,8 @@ export const closes = {
   suspended: { code: 4503, reason: 'tenant suspended' },
   /** The operator has deleted the tenant, though it may still be restored. */
   tenantDeleted: { code: 4505, reason: 'tenant deleted' },
+  /** The tenant has banned the user. No token is accepted until the ban ends, and then one that was issued after it began. */
+  banned: { code: 4506, reason: 'user banned' },
   /** The page's origin is not in the tenant's list. */
   originNotAllowed: { code: 4504, reason: 'origin not allowed' },
   tooManyErrors: { code: 3509, reason: 'too many errors' },

@@ -42,6 +42,9 @@ export const errors = {
   /** The user is banned from the conversation. */
   banned: { code: 451, message: 'banned from the conversation', temporary: false },
 
+  /** The other member of the direct conversation has blocked the caller. */
+  blocked: { code: 452, message: 'blocked by the other user', temporary: false },
+
   /** The message has as many different reactions as it may have, or as many of this user. */
   tooManyReactions: { code: 440, message: 'too many reactions', temporary: false },
   /** The conversation has as many pins as it may have. */

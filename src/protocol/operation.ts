@@ -96,7 +96,8 @@ export const isCheckedByEtag = ({ method, isSecret }: OperationDefinition): bool
 export function errorsOf(definition: OperationDefinition): readonly ProblemName[] {
   const { access, params, query, headers, body, errors = [] } = definition
   const always: ProblemName[] = ['too-many-requests', 'internal-error', 'unavailable']
-  const credentials: ProblemName[] = access === 'public' ? [] : ['unauthorized', 'not-allowed']
+  const ofUsers: ProblemName[] = access === 'user-or-server' ? ['user-banned'] : []
+  const credentials: ProblemName[] = access === 'public' ? [] : ['unauthorized', 'not-allowed', ...ofUsers]
   const input: ProblemName[] = [
     ...((query ?? headers ?? body) === undefined ? [] : (['invalid-request'] as const)),
     ...(body === undefined ? [] : (['not-json', 'too-large', 'request-timeout', 'unsupported-encoding'] as const)),

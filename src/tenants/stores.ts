@@ -251,6 +251,13 @@ const actors = {
     erase: 'deleted',
     export: 'itself',
   }),
+  Moderation: actor('bans from the tenant, reports and what was decided about them', 'by-tenant', {
+    holds:
+      'the ban of the user, reviews of what the user wrote, reports that the user made, and acts of moderators about the user',
+    found: 'by-names',
+    erase: 'rewritten',
+    export: 'never',
+  }),
   Facade: actor(
     'routes of the facade, their versions and reported differences',
     'by-tenant',

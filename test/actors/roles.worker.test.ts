@@ -7,6 +7,7 @@ import { newCast, type Cast, type Role } from '../support/worker/roles/cast.ts'
 import { inside } from '../support/worker/roles/may.ts'
 import {
   conversationOperations,
+  moderationOperations,
   recipientOperations,
   serverOperations,
   unknownOverHttp,
@@ -20,7 +21,13 @@ import { expectLines, firstStatus, tellOf } from '../support/worker/things.ts'
 
 test('of every operation it is said who may use it', () => {
   const named = serverOperations.map((line) => [line, line])
-  const table = { ...conversationOperations, ...userOperations, ...recipientOperations, ...Object.fromEntries(named) }
+  const table = {
+    ...conversationOperations,
+    ...userOperations,
+    ...recipientOperations,
+    ...moderationOperations,
+    ...Object.fromEntries(named),
+  }
   expectLines(table, everyOperation.map(tellOf))
 })
 
@@ -77,7 +84,7 @@ describe('for themselves', () => {
   let scene: Scene
   beforeAll(async () => void (scene = await newScene(cast, 'group')))
 
-  test.each(casesOf({ ...userOperations, ...recipientOperations }))(
+  test.each(casesOf({ ...userOperations, ...recipientOperations, ...moderationOperations }))(
     '$line: the declared roles may, and no other: $use.says',
     async (one) => {
       await expectRefused(one, scene)

@@ -40,6 +40,20 @@ export const bugs: readonly Bug[] = [
     tests: simulation,
   },
   {
+    name: 'the member that blocks the other one cannot write either',
+    file: 'src/conversations/rights.ts',
+    from: 'if (blocked.includes(user)) return',
+    to: 'if (blocked.length > 0) return',
+    tests: ['test/conversations/rights.test.ts'],
+  },
+  {
+    name: 'a message of a blocked author keeps those of others from notifying',
+    file: 'src/conversations/notices.ts',
+    from: '!refused.some(({ kind, seq }) => kind === one.kind && seq === one.seq)',
+    to: 'refused.length > 0',
+    tests: ['test/conversations/notices.test.ts'],
+  },
+  {
     name: 'a banned user is added again',
     file: 'src/conversations/membership.ts',
     from: 'if (banned !== undefined) return banned',

@@ -8,7 +8,9 @@ import {
   nextLookAt,
   noticeMessage,
   noticeNow,
+  blocksKnown,
   planNotices,
+  withBlocks,
   type Notice,
   type NoticeMessage,
   type NoticePlan,
@@ -16,7 +18,7 @@ import {
   type NoticeState,
 } from '../../src/conversations/notices.ts'
 import { tombstone } from '../../src/events/tombstone.ts'
-import type { LogRow, Member } from '../../src/conversations/types.ts'
+import type { Conversation, LogRow, Member } from '../../src/conversations/types.ts'
 import { chatNotifications, type ChatRules } from '../../src/protocol/chat-notifications-api.ts'
 
 const minute = 60_000
@@ -31,6 +33,8 @@ class Story {
   readonly amended = new Map<number, string | null>()
   readonly present = new Set<string>()
   state: NoticeState = emptyState
+  /** Bans, and blocked members of a direct conversation. */
+  held: Pick<Conversation, 'bans' | 'blocked'> = {}
   now = hour
 
   constructor(users: readonly string[], settings: object = {}, type: 'direct' | 'group' = 'group') {
@@ -46,7 +50,8 @@ class Story {
   get source(): NoticeSource {
     const { rules, type, members, top } = this
     return {
-      conversation: { type, epoch: 'e', createdAt: hour, createdBy: 'alice' },
+      conversation: { type, epoch: 'e', createdAt: hour, createdBy: 'alice', ...this.held },
+      blocks: blocksKnown(this.state, this.now),
       rules,
       memberCount: members.size,
       member: (user) => members.get(user),
@@ -103,6 +108,17 @@ class Story {
   run(): string[] {
     const { notices, state } = this.plan()
     this.state = state
+    return notices.map(shown)
+  }
+
+  /** Runs with recipients that answer which of `blockers` block `author`. */
+  runBlocked(author: string, blockers: readonly string[]): string[] {
+    const { notices, state } = this.plan()
+    const pairs = notices
+      .filter((notice) => notice.author === author)
+      .flatMap(({ users }) => users.filter((user) => blockers.includes(user)))
+      .map((user) => ({ user, author }))
+    this.state = withBlocks(state, notices, pairs, this.now)
     return notices.map(shown)
   }
 
@@ -182,6 +198,63 @@ describe('a message', () => {
     story.send('alice', { silent: true, mentions: { users: ['bob'] } })
     expect(story.run()).toEqual([])
     expect(nextLookAt(story.state)).toBe(Infinity)
+  })
+
+  test('of an author that is banned, or that the other member of a direct conversation blocks, notifies no member', () => {
+    const story = new Story(['alice', 'bob', 'carol'])
+    story.run()
+    story.send('alice')
+    story.held = { bans: { alice: null, bob: hour } }
+    expect(story.run()).toEqual([])
+    story.send('bob')
+    expect(story.run()).toEqual(['group 2: alice carol'])
+    const direct = new Story(['alice', 'bob'], {}, 'direct')
+    direct.send('alice')
+    direct.held = { blocked: ['alice'] }
+    expect(direct.run()).toEqual([])
+    const [message] = direct.messages(0, 1)
+    if (message === undefined) throw new Error('there is no message')
+    expect(judge(direct.source, message, 'bob').rule).toBe('the user blocks its author')
+  })
+
+  test('of a blocked author notifies the blocker of nothing, neither at once nor as unread, and others of the same as before', () => {
+    const story = new Story(['alice', 'bob', 'carol'])
+    story.run()
+    story.send('alice')
+    expect(story.runBlocked('alice', ['bob'])).toEqual(['group 1: bob carol'])
+    story.send('alice')
+    expect(story.run()).toEqual([])
+    story.send('carol')
+    expect(story.run()).toEqual(['group 3: alice bob'])
+    story.read('bob')
+    story.read('alice')
+    story.read('carol')
+    story.send('alice')
+    expect(story.runBlocked('alice', ['bob'])).toEqual(['group 4: carol'])
+    story.now += 11 * minute
+    expect(story.run()).toEqual(['unread 4: carol'])
+    expect(noticeNow(story.source, { user: 'bob', kind: 'group', seq: 4 }, false).kind).toBe('over')
+  })
+
+  test('of a blocked author that was found for unread messages first leaves the messages of others to notify later', () => {
+    const story = new Story(['alice', 'bob', 'carol'], { triggers: { group: false } })
+    story.run()
+    story.send('alice', { mentions: { users: ['bob'] } })
+    story.send('carol', { mentions: { users: ['bob'] } })
+    expect(story.runBlocked('alice', ['bob'])).toEqual(['mention 1: bob'])
+    expect(story.state.members['bob']?.named).toBeUndefined()
+    story.now += 11 * minute
+    expect(story.run()).toEqual(['unread 2: bob'])
+  })
+
+  test('of an author that was blocked is asked about again after an hour', () => {
+    const story = new Story(['alice', 'bob'])
+    story.run()
+    story.send('alice')
+    story.runBlocked('alice', ['bob'])
+    story.now += hour
+    story.send('alice')
+    expect(story.run()).toContain('group 2: bob')
   })
 
   test('is passed on with its newest text', () => {

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { changeConversation, type ConversationChange } from '../../src/conversations/change.ts'
 import { maxBans } from '../../src/conversations/bans.ts'
-import { defaultGrid, rightBits } from '../../src/conversations/rights.ts'
+import { blockedWith, defaultGrid, rightBits, rightsOf } from '../../src/conversations/rights.ts'
 import { rightNames, type Right } from '../../src/protocol/rights.ts'
 import { refused, TestConversation } from '../support/conversation.ts'
 
@@ -128,6 +128,75 @@ describe('properties', () => {
     const [result] = results
     const data = result?.kind === 'subscribed' ? JSON.parse(result.data) : undefined
     expect(data).toMatchObject({ topic: 'Food', properties: { n: 1 }, frozen: true })
+  })
+})
+
+describe('a blocked member of a direct conversation', () => {
+  const block = (conversation: TestConversation, user: string, isBlocked: boolean): void => {
+    const after = {
+      ...conversation.conversation,
+      ...blockedWith(conversation.conversation, conversation.members, user, isBlocked),
+    }
+    conversation.conversation = { ...after, rights: rightsOf(after) }
+  }
+
+  test('neither writes, edits, reacts, pins nor types, and gets the reason', () => {
+    const conversation = new TestConversation({ ada: 'member', bob: 'member' }, 'direct')
+    conversation.say('bob', 'one')
+    block(conversation, 'bob', true)
+    const commands = [
+      ['message.edit', { seq: 1, text: 'y' }],
+      ['message.react', { seq: 1, reaction: 'x' }],
+      ['conversation.typing', {}],
+    ] as const
+    for (const [name, input] of commands)
+      expect(conversation.run(name, as('bob'), input), name).toMatchObject(refused('blocked'))
+    expect(conversation.say('bob', 'x')).toMatchObject(refused('blocked'))
+    expect(conversation.say('ada', 'x')).toMatchObject({ duplicate: false })
+    expect(conversation.run('conversation.typing', as('ada'))).toEqual({})
+    expect(conversation.run('conversation.get', as('bob'))).not.toHaveProperty('blocked')
+    conversation.close()
+  })
+
+  test('writes exactly while it is neither blocked nor the conversation frozen, whatever the tenant sets and in which order', () => {
+    const user = fc.constantFrom('ada', 'bob')
+    const steps = fc.array(
+      fc.oneof(
+        fc.record({ user, isBlocked: fc.boolean() }),
+        fc.record({ frozen: fc.boolean() }),
+        fc.record({ ignores: fc.boolean() }),
+      ),
+      { maxLength: 12 },
+    )
+    fc.assert(
+      fc.property(steps, (all) => {
+        const conversation = new TestConversation({ ada: 'member', bob: 'member' }, 'direct')
+        const blocked = new Set<string>()
+        let frozen = false
+        let ignores = false
+        for (const step of all) {
+          if ('user' in step) {
+            block(conversation, step.user, step.isBlocked)
+            if (step.isBlocked) blocked.add(step.user)
+            else blocked.delete(step.user)
+          } else {
+            const roles = 'ignores' in step && step.ignores ? { member: ['send', 'ignoreFreeze'] } : {}
+            if ('ignores' in step) conversation.run('conversation.rights', server, { roles })
+            else conversation.run('conversation.update', server, { frozen: step.frozen })
+            if ('ignores' in step) ({ ignores } = step)
+            else ({ frozen } = step)
+          }
+          for (const one of ['ada', 'bob']) {
+            const expected = blocked.has(one) ? refused('blocked') : { duplicate: false }
+            expect(conversation.say(one, 'x')).toMatchObject(
+              frozen && !ignores && !blocked.has(one) ? refused('frozen') : expected,
+            )
+          }
+        }
+        const isPlain = blocked.size === 0 && !frozen && !ignores
+        expect(conversation.conversation.rights === undefined).toBe(isPlain)
+      }),
+    )
   })
 })
 

@@ -1,3 +1,4 @@
+import { bannedMark } from '../../../src/inbox/user-ban.ts'
 import { conversationIn, inboxChannel, inboxUserIn } from '../../../src/protocol/channels.ts'
 import type { UnsubscribeName } from '../../../src/protocol/close-codes.ts'
 import { encodeUnsubscribe } from '../../../src/protocol/replies.ts'
@@ -101,7 +102,8 @@ export class ChannelUpdates {
 
   #revoke(state: HubChannel, until: number): void {
     state.revokedUntil = until
-    for (const session of state.sessions) if (session.issuedAt <= until) this.#context.sockets.close(session, 'revoked')
+    const close = until === bannedMark ? 'banned' : 'revoked'
+    for (const session of state.sessions) if (session.issuedAt <= until) this.#context.sockets.close(session, close)
   }
 
   /** SDKs do not renew a server-side subscription by themselves: its connection is closed, and the SDK opens another. */

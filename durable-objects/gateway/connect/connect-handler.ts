@@ -1,4 +1,5 @@
 import type { Claims } from '../../../src/auth/claims.ts'
+import { bannedMark } from '../../../src/inbox/user-ban.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { whenReady, type Ready } from '../../../src/kernel/ready.ts'
 import { spreadMs, within } from '../../../src/kernel/retry.ts'
@@ -90,7 +91,8 @@ export class ConnectHandler {
     }
     const { tenant, user, expiresAt, issuedAt } = admitted.claims
     if (tenant !== session.tenant || user !== session.user) return end('invalidToken', 'another user')
-    if (await this.#isRevoked(session, issuedAt)) return end('invalidToken', 'revoked')
+    const revoked = await this.#revoked(session, issuedAt)
+    if (revoked !== undefined) return end(revoked, 'revoked')
     if (!this.#remember(session, admitted.claims)) return sockets.write(session, encodeRefusal(id, tooLarge))
     this.#context.watch(session)
     const result = [`"client":"${session.client}"`, ...encodeExpiry(expiresAt, clock.now())]
@@ -98,14 +100,15 @@ export class ConnectHandler {
   }
 
   /** While the inbox is unreachable the session stays: its user's stream publishes a revocation by itself. */
-  async #isRevoked(session: Session, issuedAt: number): Promise<boolean> {
+  async #revoked(session: Session, issuedAt: number): Promise<CloseName | undefined> {
     try {
       const inbox = inboxOf(this.#context.env, session.tenant, session.user)
-      return issuedAt <= (await within(admissionDueMs, 'the inbox', inbox.revokedAt()))
+      const revokedAt = await within(admissionDueMs, 'the inbox', inbox.revokedAt())
+      if (issuedAt <= revokedAt) return revokedAt === bannedMark ? 'banned' : 'invalidToken'
     } catch (thrown) {
       log.warn('gateway.revoked-unknown', { client: session.client, reason: reasonOf(thrown) })
-      return false
     }
+    return undefined
   }
 
   /** The connection has closed, in any phase. */
@@ -153,8 +156,8 @@ export class ConnectHandler {
     if (session.phase === 'closed') return
     if (begun.kind === 'refused') return this.#refuse(session, id, begun)
     // Without the user's own stream, which checks it too.
-    if (isPlain && session.user !== '' && (await this.#isRevoked(session, session.issuedAt)))
-      return this.#context.close(session, 'invalidToken', 'revoked')
+    const revoked = isPlain && session.user !== '' ? await this.#revoked(session, session.issuedAt) : undefined
+    if (revoked !== undefined) return this.#context.close(session, revoked, 'revoked')
     if (hasEnded(session)) return
     const connections = this.#context.registry.authenticated(session)
     if (session.user === '' || isPlain) return this.#open(session, id, limits, begun.results)
@@ -218,6 +221,7 @@ export class ConnectHandler {
   /** The user's own stream refused the connection. SDKs try again or not by the code. */
   #closeRefused(session: Session, id: number, refusal: Refusal): void {
     if (refusal.error === 'unauthorized') this.#context.close(session, 'invalidToken', 'revoked')
+    else if (refusal.error === 'banned') this.#context.close(session, 'banned', 'user')
     else if (refusal.error === 'limitExceeded') this.#context.close(session, 'connectionLimit', 'user')
     else this.#refuse(session, id, refusal)
   }

@@ -127,8 +127,10 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
   if (verified.claims.user === '')
     return fail('unauthorized', 'Authorization: this token names no user; over HTTP a user is needed')
   if (admission.record.state !== 'active') return refuseState(admission.record)
-  if (await isRevoked(c.env, verified.claims, now))
-    return fail('unauthorized', 'Authorization: this token was revoked; get a new one from POST /v1/tokens')
+  const revoked = await isRevoked(c.env, verified.claims, now)
+  if (revoked === 'banned')
+    return fail('user-banned', 'your tenant has banned this user; its server lists bans and their ends at GET /v1/bans')
+  if (revoked) return fail('unauthorized', 'Authorization: this token was revoked; get a new one from POST /v1/tokens')
   c.set('tenant', admission.record)
   return { kind: 'user', tenant: admission.record.id, user: verified.claims.user }
 }

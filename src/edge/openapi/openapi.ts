@@ -32,6 +32,7 @@ const tags: Readonly<Record<string, string>> = {
   Feed: 'What users read in the app: items with exact counts.',
   Preferences: 'What users want to be notified of, when, and by which channels.',
   'Notification topics': 'Named sets of users that notifications can go to.',
+  Moderation: 'Bans from your tenant, blocks between users, reports, and what was decided about them.',
   Facade: 'Routes that move requests from a legacy system to a new one, step by step.',
   Export: 'What is stored of a user, of a conversation or of all, as lines of JSON, and back again.',
   Usage: 'What you used, by day.',

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { publishedEvents } from '../../conversations/published-events.ts'
 import { erasedUser, failedJob, notificationChanges, notificationEvents } from '../../events/own-events.ts'
 import { ownEventTypes } from '../../events/own-topic.ts'
+import { reportCreated } from '../../protocol/moderation-api.ts'
 import { runEvent } from '../../protocol/sagas-api.ts'
 
 const webhook = z.string().describe('Its name')
@@ -34,6 +35,7 @@ export const ownEvents: Readonly<Record<string, { readonly when: string; readonl
     ]),
   ),
   'job.failed': { when: 'A job is out of attempts and became a dead letter', data: failedJob },
+  'report.created': { when: 'A user reported a message or a user', data: reportCreated },
   'user.erased': { when: 'The erasure of a user has ended', data: erasedUser },
   [ownEventTypes.disabled]: {
     when: 'An endpoint was disabled after five days of failures, or because it answered 410',

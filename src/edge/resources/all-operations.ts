@@ -25,6 +25,9 @@ import { processes } from './processes/processes.ts'
 import { sagaRuns } from './sagas/saga-runs.ts'
 import { sagas } from './sagas/sagas.ts'
 import { facadeRoutes } from './facade/facade-routes.ts'
+import { tenantBans } from './moderation/bans.ts'
+import { blocks } from './moderation/blocks.ts'
+import { reviews } from './moderation/reviews.ts'
 import { keySets } from './tenants/key-sets.ts'
 import { settings } from './tenants/settings.ts'
 import { signingKeys } from './tenants/signing-keys.ts'
@@ -39,6 +42,9 @@ export const operations: readonly Operation[] = [
   ...conversations,
   ...tokens,
   ...users,
+  ...tenantBans,
+  ...blocks,
+  ...reviews,
   ...erasures,
   ...exports,
   ...signingKeys,

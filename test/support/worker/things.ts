@@ -15,6 +15,7 @@ export interface Things {
   readonly job: string
   readonly run: string
   readonly notification: string
+  readonly review: string
   readonly name: string
   readonly signingKey: string
 }
@@ -80,7 +81,10 @@ export async function furnished(): Promise<Furnished> {
   const life = `GET /v1/notifications/${notification}/recipients/bob`
   await eventually('a notice', async () => (await call(life, { as: tenant.key })).status === 200 || undefined)
   const { id: signingKey } = succeeded(await call('POST /v1/signing-keys', { as: tenant.key }))
-  return { tenant, things: { conversation, job: later.id, run, notification, name, signingKey } }
+  const report = { user: 'carol', reporter: 'bob', reason: 'spam' }
+  const { review } = succeeded(await call('POST /v1/reports', { as: tenant.key, body: report }))
+  const things = { conversation, job: later.id, run, notification, review: String(review), name, signingKey }
+  return { tenant, things }
 }
 
 /** Names of things that do not exist. */
@@ -89,6 +93,7 @@ export const nothing = (): Things => ({
   job: `job-${crypto.randomUUID().slice(0, 8)}`,
   run: `run-${crypto.randomUUID().slice(0, 8)}`,
   notification: crypto.randomUUID(),
+  review: crypto.randomUUID(),
   name: `n${crypto.randomUUID().slice(0, 8)}`,
   signingKey: crypto.randomUUID().slice(0, 8),
 })
@@ -100,13 +105,14 @@ export const tellOf = ({ method, path }: Pick<OperationDefinition, 'method' | 'p
 /** A path's parameter names a thing of the kind that stands before it. */
 export function pathOf(
   { path }: Pick<OperationDefinition, 'path'>,
-  { conversation, job, run, notification, name, signingKey }: Things,
+  { conversation, job, run, notification, review, name, signingKey }: Things,
 ): string {
   const ids: Readonly<Record<string, string>> = {
     conversations: conversation,
     jobs: job,
     'saga-runs': run,
     notifications: notification,
+    reviews: review,
   }
   return path
     .replace(/\/([\w-]+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
@@ -165,7 +171,7 @@ export function blank(text: string, names: readonly string[]): string {
     .replaceAll(/\bt[0-9a-f]{32}\b/g, '…')
     .replaceAll(/~[0-9a-f]{32}\b/g, '…')
     .replaceAll(/eyJ[\w.-]+|whsec_[\w+/=]+/g, '…')
-    .replaceAll(/"(?:id|secret|erasure)":"[\w-]{8,43}"/g, '…')
+    .replaceAll(/"(?:id|key|review|secret|erasure)":"[\w-]{8,43}"/g, '…')
     .replaceAll(/"epoch":"[^"]*"/g, '…')
     .replaceAll(/\d{9,}|"(?:remaining|used|resetMs|retryAfterMs|uptime|lag)":\d+/g, '…')
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { conversationOf } from '../../../../durable-objects/address.ts'
-import { admitActor } from '../../../../durable-objects/open-actors.ts'
+import { admitActor, callInbox } from '../../../../durable-objects/open-actors.ts'
 import { directKey } from '../../../conversations/create.ts'
 import { conversationView, exampleConversation } from '../../../protocol/conversation-views.ts'
 import type { Env } from '../../../env.ts'
@@ -28,7 +28,7 @@ const definition = defineOperation({
   headers: z.object({ 'Idempotency-Key': idempotencyKey.optional() }),
   body: newConversation,
   responses: { 201: conversationView, 200: conversationView },
-  errors: ['conflict'],
+  errors: ['conflict', 'blocked'],
   example: { body: { type: 'group', name: 'Lunch', members: ['alice', 'bob'] }, response: exampleConversation },
 })
 
@@ -49,6 +49,7 @@ export const createConversation = operation(definition, async ({ c, caller, head
   const further = Object.keys(shown).length === 0 ? [] : [shown]
   const digested = JSON.stringify([type, name, members.toSorted(), ...further])
   const request = isRepeatable ? { request: await sha256(digested) } : {}
+  if (type === 'direct') await refuseBlocked(c.env, caller, members)
   const grid = (await tenantRecordOf(c.env, tenant, systemClock.now()))?.rights?.[type]
   admitActor(c.env, { kind: 'conversation', tenant, name: id })
   const created = await conversationOf(c.env, tenant, id).create({
@@ -63,9 +64,32 @@ export const createConversation = operation(definition, async ({ c, caller, head
     ...request,
   })
   const { view, properties: given, made } = accepted(created)
+  if (made && type === 'direct') await noteBlocks(c.env, tenant, id, members)
   const json = encodeWith(view, { properties: given })
   return made ? { status: 201, json } : { status: 200, json }
 })
+
+/** A user has no direct conversation with one that blocks them; an API key may make it. */
+async function refuseBlocked(env: Env, caller: Caller, members: readonly string[]): Promise<void> {
+  if (caller.kind !== 'user') return
+  const other = members.find((member) => member !== caller.user) ?? ''
+  if (await callInbox(env, caller.tenant, other, (inbox) => inbox.blocksUser(caller.user)))
+    fail('blocked', `members: ${other} has blocked you`)
+}
+
+/** A new direct conversation learns which of its members the other one blocks. Asked once it exists, so that a block meanwhile is seen. */
+async function noteBlocks(env: Env, tenant: string, id: string, [first = '', second = '']: readonly string[]) {
+  const pairs = [
+    [first, second],
+    [second, first],
+  ] as const
+  await Promise.all(
+    pairs.map(async ([blocker, user]) => {
+      if (await callInbox(env, tenant, blocker, (inbox) => inbox.blocksUser(user)))
+        await conversationOf(env, tenant, id).setBlocked(user, true)
+    }),
+  )
+}
 
 type Wanted = z.output<typeof newConversation>
 

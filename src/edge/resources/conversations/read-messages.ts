@@ -60,13 +60,19 @@ const get = defineOperation({
 })
 
 /** Reads one entry of a conversation's log. */
-export const getMessage = operation(get, async ({ c, caller, params: { id, seq } }) => {
+export const getMessage = operation(get, async ({ c, caller, params: { id, seq } }) => ({
+  status: 200,
+  json: await entryAt(c, caller, id, seq),
+}))
+
+/** JSON text of one entry, as the caller may read it. */
+export async function entryAt(c: AppContext, caller: Caller, id: string, seq: number): Promise<string> {
   const query = { limit: 1, reverse: false, since: { offset: seq - 1, epoch: '' } }
   const { publications, amendments, states } = await readPage(c, caller, id, query)
   const found = publications.filter(({ offset }) => offset === seq)
   if (found.length === 0) return fail('not-found', `seq: there is no message ${seq}`)
-  return { status: 200, json: encodeViews(found, amendments, states).slice(1, -1) }
-})
+  return encodeViews(found, amendments, states).slice(1, -1)
+}
 
 const edits = defineOperation({
   id: 'listMessageEdits',

@@ -16,7 +16,7 @@ import {
 } from '../../../protocol/preferences-api.ts'
 import { operation } from '../../http/operations.ts'
 import { fail } from '../../http/problem.ts'
-import { requireSelf } from './owner.ts'
+import { requireSelf } from '../users/self.ts'
 
 const tag = 'Preferences'
 const path = '/v1/users/{user}/preferences'

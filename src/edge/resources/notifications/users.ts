@@ -26,7 +26,7 @@ import {
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { takeItems } from '../../rate-limits/items.ts'
-import { requireSelf } from './owner.ts'
+import { requireSelf } from '../users/self.ts'
 import { pageOfActors } from './pages.ts'
 
 const tag = 'Users'

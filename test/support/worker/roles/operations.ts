@@ -94,6 +94,28 @@ export const recipientOperations: Readonly<Record<string, readonly Use[]>> = {
   'POST /v1/feed/marks': ofOneself('marks the feed', (user) => ({ body: { user, mark: 'seen', all: true } })),
 }
 
+/** What users keep away from themselves, and what they report. */
+export const moderationOperations: Readonly<Record<string, readonly Use[]>> = {
+  'PUT /v1/users/{user}/blocks/{blocked}': ofOneself('blocks a user', (user) => ({ user })),
+  'DELETE /v1/users/{user}/blocks/{blocked}': ofOneself('ends a block', (user) => ({ user })),
+  'GET /v1/users/{user}/blocks': ofOneself('lists blocks', (user) => ({ user })),
+  'POST /v1/reports': [
+    {
+      says: 'reports a user',
+      may: users,
+      ask: ({ friend }) => ({ body: { user: friend, reason: 'spam' } }),
+      unfit: ['server', ...elsewhere],
+    },
+    {
+      says: 'reports a user in the name of another',
+      may: ['server'],
+      ask: ({ fresh, friend }) => ({ body: { user: fresh, reporter: friend, reason: 'spam' } }),
+      told: 403,
+      unfit: elsewhere,
+    },
+  ],
+}
+
 /** Every operation that only the tenant's own server may use, by its key, on its own tenant. */
 export const serverOperations: readonly string[] = definitions
   .filter(({ access }) => access === 'server')

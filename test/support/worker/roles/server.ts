@@ -19,6 +19,7 @@ export async function serverSetting(line: string, own: Furnished): Promise<Setti
     return { things: { ...things, name: `${things.name}-new` }, body: { schema: true } }
   if (line === 'PUT /v1/topics/{topic}') return { things: { ...things, name: `${things.name}-new` } }
   if (line === 'DELETE /v1/key-sets/{name}') await putKeySet(own)
+  if (line.endsWith('/decision')) return { things: { ...things, review: await freshReview(own) } }
   if (line.endsWith('/erasure')) succeeded(await call('DELETE /v1/users/bob', { as: own.tenant.key }))
   if (line.startsWith('POST /v1/saga-runs/')) return { things: { ...things, run: await freshRun(own, line) } }
   const body = bodies(things.name, `${things.name}:x`)[line]
@@ -66,6 +67,12 @@ const bodies = (name: string, channel: string): Readonly<Record<string, object>>
   'POST /api/broadcast': { channels: [channel], data: 1 },
   'POST /api/history_remove': { channel },
 })
+
+/** A review that no other operation has decided. */
+async function freshReview({ tenant }: Furnished): Promise<string> {
+  const body = { user: `user-${crypto.randomUUID()}`, reporter: 'bob', reason: 'spam' }
+  return String(succeeded(await call('POST /v1/reports', { as: tenant.key, body })).review)
+}
 
 /** A run that no other operation has ended; for a retry its step becomes, by hand, one that a person has to look at. */
 async function freshRun({ tenant, things: { name } }: Furnished, line: string): Promise<string> {
