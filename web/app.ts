@@ -1,6 +1,7 @@
 import { indexedDbStore } from '../sdk/indexed-db.ts'
 import { createParley, type ConversationList, type Parley } from '../sdk/index.ts'
 import { Drafts } from './drafts.ts'
+import { names } from './names.ts'
 import { demoToken, forgetName } from './session.ts'
 import { closeDialogs } from './ui/dialog.ts'
 import { h } from './ui/dom.ts'
@@ -37,6 +38,7 @@ export class App {
       getToken: () => demoToken(name),
       store: indexedDbStore(),
     })
+    names.follow((ids) => this.#parley.notifications.names(ids))
     this.#drafts = new Drafts(name)
     this.#list = this.#parley.list
     this.#banner = new Banner(() => this.#parley.connection.reconnectNow())
@@ -61,6 +63,7 @@ export class App {
   #follow(): void {
     this.#parley.connection.changes.listen(this.#draw)
     this.#list.changes.listen(this.#draw)
+    names.changes.listen(this.#draw)
     this.#parley.inbox.listen((update) => this.#open?.hear(update))
     addEventListener('hashchange', () => this.#route())
     addEventListener('online', this.#draw)

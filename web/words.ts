@@ -1,6 +1,7 @@
 import { repairedText } from '../src/kernel/text-transforms.ts'
 import { isBlank } from '../src/kernel/text.ts'
 import { ParleyError, type ListItem } from '../sdk/index.ts'
+import { names } from './names.ts'
 
 /** What went wrong, in words for people, with what they can do about it. */
 export function explain(thrown: unknown): string {
@@ -39,7 +40,7 @@ const detail = (message: string): string => message.replace(/^(?:not allowed|inv
 export function nameOf({ name, members, type }: Pick<ListItem, 'name' | 'members' | 'type'>, me: string): string {
   if (name !== '') return name
   const others = members.filter((member) => member !== me)
-  if (others.length > 0) return others.join(', ')
+  if (others.length > 0) return others.map((user) => names.of(user)).join(', ')
   return type === 'direct' ? 'Just you' : 'Unnamed conversation'
 }
 

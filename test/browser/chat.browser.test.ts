@@ -169,6 +169,79 @@ describe.skipIf(absent)('the chat page', () => {
     await bob.message('the tide').getByText('edited').waitFor()
   })
 
+  test('a reaction shows for both with the users who reacted, is taken back, and is there after a reload', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('Lunch?')
+    await bob.sees('Lunch?')
+    await bob.message('Lunch?').hover()
+    await bob.message('Lunch?').getByRole('button', { name: 'React' }).click()
+    await bob.page.getByRole('dialog', { name: 'Choose a reaction' }).getByLabel('Find a reaction').fill('pizza')
+    await bob.page.keyboard.press('Enter')
+    const chip = alice.message('Lunch?').getByRole('button', { name: `🍕 by ${bob.name}` })
+    await chip.click()
+    await bob.message('Lunch?').getByText('🍕 2').waitFor()
+    await bob.page.reload()
+    const own = bob.message('Lunch?').getByText('🍕 2')
+    expect(await own.getAttribute('aria-pressed')).toBe('true')
+    await own.click()
+    await alice.message('Lunch?').getByText('🍕 1').waitFor()
+  })
+
+  test('a pinned message is listed, shown where it stands, and unpinned again', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('The code of the door is 4711')
+    await alice.allSent()
+    for (const word of ['one', 'two', 'three']) await bob.say(`${word}\n`.repeat(18).trim())
+    await bob.allSent()
+    await alice.option('The code of the door is 4711', 'Pin')
+    await alice.message('The code of the door is 4711').getByRole('img', { name: 'Pinned' }).waitFor()
+    await bob.page.getByRole('button', { name: 'Pinned messages' }).click()
+    await bob.page.getByRole('dialog').getByText('The code of the door').click()
+    await expect.poll(() => bob.isInSight('The code of the door is 4711')).toBe(true)
+    await bob.page.getByRole('button', { name: 'Pinned messages' }).click()
+    await bob.page.getByRole('button', { name: 'Unpin' }).click()
+    await bob.page.getByText('Nothing is pinned.').waitFor()
+    await alice
+      .message('The code of the door is 4711')
+      .getByRole('img', { name: 'Pinned' })
+      .waitFor({ state: 'detached' })
+  })
+
+  test('an edited message shows its earlier texts to both', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('See you at fiev')
+    await bob.sees('See you at fiev')
+    await alice.field.press('ArrowUp')
+    await alice.field.fill('See you at five')
+    await alice.field.press('Enter')
+    await bob.sees('See you at five')
+    await bob.message('See you at five').getByRole('button', { name: 'edited' }).click()
+    await bob.page.getByRole('dialog').getByText('See you at fiev').waitFor()
+  })
+
+  test('code, lists, quotes and bold are formatted, and HTML stays the text that it is', async () => {
+    const [alice, bob] = await talking()
+    await alice.say(
+      '**Two** things, `<b>` is not one:\n\n- a <img src=x onerror=alert(1)>\n- b\n\n> said [before](javascript:alert(1))\n\n```\n2 * 3 * 4\n```',
+    )
+    const bubble = bob.page.locator('.message .bubble').last()
+    await bubble.locator('strong').getByText('Two', { exact: true }).waitFor()
+    expect(await bubble.locator('li').allTextContents()).toEqual(['a <img src=x onerror=alert(1)>', 'b'])
+    expect(await bubble.locator('blockquote').textContent()).toBe('said [before](javascript:alert(1))')
+    expect(await bubble.locator('pre code').textContent()).toBe('2 * 3 * 4')
+    expect(await bubble.locator('img, a').count()).toBe(0)
+  })
+
+  test('users are shown by their names where they have some', async () => {
+    const [alice, bob] = await both()
+    await call(server, apiKey, 'PUT', `/v1/users/${bob.name}`, { name: 'Bób van Dam' })
+    await alice.start('Group', [bob.name], 'Named')
+    await bob.open('Named')
+    await bob.say('It is me')
+    await alice.page.locator('.author').getByText('Bób van Dam').waitFor()
+    await alice.entry('Named').getByText('Bób van Dam: It is me').waitFor()
+  })
+
   test('a reload keeps the conversation open and its history', async () => {
     const [alice, bob] = await talking()
     for (const words of ['one', 'two', 'three']) await alice.say(words)

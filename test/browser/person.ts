@@ -105,6 +105,13 @@ export class Person {
     await this.field.waitFor()
   }
 
+  /** Chooses what the options of the message that says `text` offer. */
+  async option(text: string, label: string): Promise<void> {
+    await this.message(text).hover()
+    await this.message(text).getByRole('button', { name: 'Message options' }).click()
+    await this.page.getByRole('menuitem', { name: label }).click()
+  }
+
   /** Writes a message and sends it with Enter. */
   async say(text: string): Promise<void> {
     await this.field.fill(text)

@@ -12,15 +12,20 @@ export function openMenu(anchor: HTMLElement, choices: readonly Choice[]): void 
   const menu = h('div', { class: 'menu', role: 'menu', popover: 'auto' })
   menu.append(...choices.map((choice) => item(menu, choice)))
   menu.addEventListener('keydown', (event) => walk(menu, event))
-  menu.addEventListener('toggle', () => {
-    if (menu.matches(':popover-open')) return
-    menu.remove()
+  floating(menu, anchor)
+  menu.querySelector('button')?.focus()
+}
+
+/** Shows a popover beside `anchor`; it is gone for good when it closes, and the anchor has the focus again. */
+export function floating(popover: HTMLElement, anchor: HTMLElement): void {
+  popover.addEventListener('toggle', () => {
+    if (popover.matches(':popover-open')) return
+    popover.remove()
     if (document.activeElement === document.body) anchor.focus()
   })
-  document.body.append(menu)
-  menu.showPopover()
-  beside(menu, anchor)
-  menu.querySelector('button')?.focus()
+  document.body.append(popover)
+  popover.showPopover()
+  beside(popover, anchor)
 }
 
 function item(menu: HTMLElement, { label, danger, act }: Choice): HTMLButtonElement {

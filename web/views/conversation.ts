@@ -2,9 +2,13 @@ import type { Conversation, ConversationList, InboxUpdate, MessageLine, Parley, 
 import { confirm, iconButton } from '../ui/dialog.ts'
 import { h, setText } from '../ui/dom.ts'
 import { openMenu } from '../ui/menu.ts'
+import { openPicker } from '../ui/picker.ts'
+import { names } from '../names.ts'
 import { counted, explain, listed, nameOf } from '../words.ts'
 import { Composer } from './composer.ts'
 import { showDetails } from './details.ts'
+import { showEdits } from './edits.ts'
+import { showPins } from './pins.ts'
 import { portrait } from './sidebar.ts'
 import { TimelineView } from './timeline.ts'
 import { Toast } from './toast.ts'
@@ -20,6 +24,9 @@ export interface ConversationPort {
   readonly redraw: () => void
   readonly back: () => void
 }
+
+/** So far back a pinned or quoted message is looked for. */
+const pagesToReveal = 40
 
 /** One open conversation: who, what was said, and where one writes. */
 export class ConversationView {
@@ -53,6 +60,9 @@ export class ConversationView {
       retry: ({ clientId }) => this.conversation.retry(clientId),
       discard: ({ clientId }) => this.conversation.discard(clientId),
       more: (line, anchor) => this.#offer(line, anchor),
+      react: (line, reaction) => void this.#react(line, reaction),
+      chooseReaction: (line, anchor) => openPicker(anchor, (reaction) => void this.#react(line, reaction)),
+      showEdits: ({ seq }) => showEdits(port.parley, this.conversation, seq),
     })
     this.#composer = this.#newComposer()
     this.#foot = h('div', { class: 'foot' })
@@ -117,7 +127,12 @@ export class ConversationView {
     if (!this.#fresh || view.lines.length > 0)
       this.#timeline.draw(
         view,
-        { direct: view.properties.type === 'direct', manages: this.#manages(), now },
+        {
+          direct: view.properties.type === 'direct',
+          manages: this.#manages(),
+          reacts: view.properties.role !== null,
+          now,
+        },
         this.#seenBy(view),
       )
     this.#drawTyping(view)
@@ -133,6 +148,7 @@ export class ConversationView {
   #head(): HTMLElement {
     const { parley, list, back } = this.#port
     const about = () => showDetails(parley, this.conversation, list.people)
+    const pins = () => showPins(parley, this.conversation, { reveal: (seq) => void this.#reveal(seq) })
     const words = h('div', { class: 'words' }, this.#title, this.#state)
     return h(
       'header',
@@ -140,6 +156,7 @@ export class ConversationView {
       iconButton('back', 'Back to the list', back),
       this.#portrait,
       words,
+      iconButton('pin', 'Pinned messages', pins),
       iconButton('people', 'About this conversation', about),
     )
   }
@@ -156,13 +173,16 @@ export class ConversationView {
       'here',
       view.here.some((one) => one !== user),
     )
-    const shows = JSON.stringify([type, known.slice(0, 3), name])
+    const shows = JSON.stringify([type, known.slice(0, 3), name, names.version])
     if (shows !== this.#portraitShows && type !== '') this.#portrait.replaceChildren(portrait(type, known, name, user))
     this.#portraitShows = shows
   }
 
   #drawTyping({ typing }: View): void {
-    const words = typing.length === 0 ? '' : `${listed(typing)} ${typing.length === 1 ? 'is' : 'are'} typing`
+    const words =
+      typing.length === 0
+        ? ''
+        : `${listed(typing.map((user) => names.of(user)))} ${typing.length === 1 ? 'is' : 'are'} typing`
     setText(this.#typing, words)
   }
 
@@ -198,7 +218,7 @@ export class ConversationView {
       ({ user, read, joined }) => user !== this.#port.parley.user && joined < last.seq && read >= last.seq,
     )
     if (readers.length === 0) return ''
-    return properties.type === 'direct' ? 'Seen' : `Seen by ${listed(readers.map(({ user }) => user))}`
+    return properties.type === 'direct' ? 'Seen' : `Seen by ${listed(readers.map(({ user }) => names.of(user)))}`
   }
 
   #newComposer(): Composer {
@@ -234,7 +254,37 @@ export class ConversationView {
     const copy = { label: 'Copy text', act: () => void this.#attempt(() => navigator.clipboard.writeText(line.text)) }
     const edit = { label: 'Edit', act: () => this.#composer.edit(line.seq, line.text) }
     const remove = { label: 'Delete', danger: true, act: () => this.#askDelete(line) }
-    openMenu(anchor, line.mine ? [copy, edit, remove] : [copy, remove])
+    const pin =
+      line.pinned === undefined
+        ? { label: 'Pin', act: () => this.conversation.pin(line.seq) }
+        : { label: 'Unpin', act: () => this.conversation.unpin(line.seq) }
+    const asked = { label: pin.label, act: () => void this.#attempt(pin.act) }
+    const { type } = this.conversation.view.properties
+    openMenu(anchor, [
+      copy,
+      ...(type === 'direct' || this.#manages() ? [asked] : []),
+      ...(line.mine ? [edit] : []),
+      ...(line.mine || this.#manages() ? [remove] : []),
+    ])
+  }
+
+  async #react({ seq, reactions }: MessageLine, reaction: string): Promise<void> {
+    const isMine = reactions?.some((one) => one.reaction === reaction && one.mine) === true
+    const change = () => (isMine ? this.conversation.unreact(seq, reaction) : this.conversation.react(seq, reaction))
+    await this.#attempt(change)
+  }
+
+  /** Shows a message that may lie before those that are loaded. */
+  async #reveal(seq: number): Promise<void> {
+    for (let page = 0; page < pagesToReveal && this.#isBefore(seq); page++)
+      if (!(await this.#attempt(() => this.conversation.loadOlder()))) return
+    this.draw(Date.now())
+    if (!this.#timeline.reveal(seq)) this.#toast.say('This message is too far back to be shown here.')
+  }
+
+  #isBefore(seq: number): boolean {
+    const { lines, more } = this.conversation.view
+    return more && !lines.some((line) => line.seq > 0 && line.seq <= seq)
   }
 
   #manages(): boolean {
@@ -270,7 +320,7 @@ function stateWords({ properties, here, hereKnown, members, status }: View, me: 
   if (properties.type === 'direct') return others.length > 0 ? 'here now' : hereKnown ? 'away' : ''
   const count = counted(Math.max(properties.memberCount, members.length), 'member')
   if (others.length === 0) return count
-  return `${count}, ${others.length > 3 ? `${others.length} others` : listed(others)} here`
+  return `${count}, ${others.length > 3 ? `${others.length} others` : listed(others.map((user) => names.of(user)))} here`
 }
 
 const endWords = (code: number | undefined): string =>

@@ -1,7 +1,8 @@
 import type { Conversation, Member, Parley } from '../../sdk/index.ts'
 import { confirm, openDialog } from '../ui/dialog.ts'
 import { arrange, h, setText } from '../ui/dom.ts'
-import { flag } from '../ui/flags.ts'
+import { names } from '../names.ts'
+import { avatar } from '../ui/avatar.ts'
 import { cleaned, counted, explain } from '../words.ts'
 import { PeopleField } from './people-field.ts'
 
@@ -73,8 +74,12 @@ class Details {
     return h(
       'li',
       {},
-      flag(user),
-      h('span', { class: 'name' }, user === this.#parley.user ? `${user} (you)` : user),
+      avatar(user),
+      h(
+        'span',
+        { class: 'name', dir: 'auto', title: user },
+        user === this.#parley.user ? `${names.of(user)} (you)` : names.of(user),
+      ),
       role === 'member' ? undefined : h('span', { class: 'role' }, role),
       h('span', { class: presence === 'here now' ? 'presence here' : 'presence' }, presence),
       this.#roleButton(user, role),

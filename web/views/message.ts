@@ -1,16 +1,23 @@
 import type { MessageLine } from '../../sdk/index.ts'
 import { h } from '../ui/dom.ts'
-import { flag, inkOf } from '../ui/flags.ts'
+import { names } from '../names.ts'
+import { avatar, inkOf } from '../ui/avatar.ts'
 import { icon } from '../ui/icons.ts'
 import { prose } from '../ui/prose.ts'
 import { dayName, momentOf, timeOf } from '../ui/times.ts'
-import { explain, seconds } from '../words.ts'
+import { explain, listed, seconds } from '../words.ts'
 import type { Row } from '../rows.ts'
 
 /** What can be done with a message. */
 export interface MessageActions {
   retry(line: MessageLine): void
   discard(line: MessageLine): void
+  /** Adds the reader's reaction, or takes it back. */
+  react(line: MessageLine, reaction: string): void
+  /** Opens the choice of reactions beside `anchor`. */
+  chooseReaction(line: MessageLine, anchor: HTMLElement): void
+  /** Shows all texts of an edited message. */
+  showEdits(line: MessageLine): void
   /** Opens what else there is, beside `anchor`. */
   more(line: MessageLine, anchor: HTMLElement): void
 }
@@ -20,6 +27,8 @@ export interface Setting {
   readonly direct: boolean
   /** The reader may delete what others said. */
   readonly manages: boolean
+  /** The reader may react. */
+  readonly reacts: boolean
   readonly now: number
   readonly actions: MessageActions
 }
@@ -39,23 +48,27 @@ export function rowNode(row: Row, setting: Setting): Element {
 }
 
 /** All that the node of a row shows, so that it is made again only when it must. */
-export function rowShows(row: Row, { direct, manages, now }: Setting): string {
+export function rowShows(row: Row, { direct, manages, reacts, now }: Setting): string {
   if (row.kind === 'day') return dayName(row.at, now)
+  if (row.kind === 'notice') return String(names.version)
   if (row.kind !== 'message') return ''
   const { line, first, last } = row
-  const { text, edited, deleted, delivery, seq, problem } = line
-  return JSON.stringify([text, edited, deleted, delivery, seq, problem?.message, first, last, direct, manages])
+  const { text, edited, deleted, delivery, seq, problem, reactions } = line
+  const { version } = names
+  const state = [text, edited, deleted, delivery, seq, problem?.message, reactions, isPinned(line, now)]
+  return JSON.stringify([state, first, last, direct, manages, reacts, version])
 }
 
 function noticeWords({ what, user, subject, role }: Extract<Row, { kind: 'notice' }>['line']): string {
-  if (what === 'renamed') return `${user || 'Unknown user'} named this “${subject}”`
+  const [by, whom] = [names.of(user), names.of(subject)]
+  if (what === 'renamed') return `${by || 'Unknown user'} named this “${subject}”`
   if (what === 'role') {
     const part = role === 'member' ? 'a member like others' : `an ${role}`
-    return user === '' ? `${subject} is ${part} now` : `${user} made ${subject} ${part}`
+    return user === '' ? `${whom} is ${part} now` : `${by} made ${whom} ${part}`
   }
   const byOneself = user === subject
-  if (what === 'joined') return byOneself || user === '' ? `${subject} joined` : `${user} added ${subject}`
-  return byOneself || user === '' ? `${subject} left` : `${user} removed ${subject}`
+  if (what === 'joined') return byOneself || user === '' ? `${whom} joined` : `${by} added ${whom}`
+  return byOneself || user === '' ? `${whom} left` : `${by} removed ${whom}`
 }
 
 function messageNode({ line, first, last, queued }: Extract<Row, { kind: 'message' }>, setting: Setting): Element {
@@ -74,16 +87,17 @@ function messageNode({ line, first, last, queued }: Extract<Row, { kind: 'messag
     h(
       'div',
       { class: 'line' },
-      h('span', { class: 'gutter' }, last && !line.mine ? flag(line.user) : undefined),
+      h('span', { class: 'gutter' }, last && !line.mine ? avatar(line.user) : undefined),
       h(
         'div',
         { class: 'bubble' },
-        named ? h('span', { class: `author ${inkOf(line.user)}` }, line.user) : spoken(line),
-        h('p', {}, ...(line.deleted ? ['Message deleted'] : prose(line.text))),
-        meta(line),
+        named ? h('span', { class: `author ${inkOf(line.user)}`, dir: 'auto' }, names.of(line.user)) : spoken(line),
+        ...words(line),
+        meta(line, last, setting),
       ),
-      changeable(line, setting) ? moreButton(line, setting) : undefined,
+      actions(line, setting),
     ),
+    line.reactions === undefined ? undefined : reactions(line, line.reactions, setting),
     line.problem === undefined && !queued ? undefined : trouble(line, queued, setting),
   )
 }
@@ -94,12 +108,95 @@ const changeable = ({ mine, seq, deleted }: MessageLine, { manages }: Setting): 
 
 /** The author is shown by side and avatar, and named for screen readers. */
 const spoken = ({ mine, user }: MessageLine): Element =>
-  h('span', { class: 'unseen' }, mine ? 'You said: ' : `${user} said: `)
+  h('span', { class: 'unseen' }, mine ? 'You said: ' : `${names.of(user)} said: `)
 
-function meta(line: MessageLine): Element {
-  const time = h('time', { datetime: new Date(line.at).toISOString(), title: momentOf(line.at) }, timeOf(line.at))
-  const edited = line.edited && !line.deleted ? h('span', {}, 'edited') : undefined
-  return h('span', { class: 'meta' }, edited, time, line.mine && !line.deleted ? deliveryIcon(line) : undefined)
+/** Longer texts are folded until the reader asks for all of it. */
+const foldedFrom = { characters: 1500, lines: 20 }
+const unfolded = new Set<string>()
+
+function words(line: MessageLine): readonly Node[] {
+  if (line.deleted) return [h('p', {}, 'Message deleted')]
+  const isLong = line.text.length > foldedFrom.characters || line.text.split('\n').length > foldedFrom.lines
+  if (!isLong || unfolded.has(line.key)) return prose(line.text)
+  const text = h('div', { class: 'folded' }, ...prose(line.text))
+  const unfold = h('button', { type: 'button', class: 'unfold' }, 'Show all')
+  unfold.addEventListener('click', () => {
+    unfolded.add(line.key)
+    text.classList.remove('folded')
+    unfold.remove()
+  })
+  return [text, unfold]
+}
+
+/** The time stands once below what one person says in one go; what is not sent yet says so by itself. */
+function meta(line: MessageLine, last: boolean, { now, actions }: Setting): Element | undefined {
+  const shows = last || line.delivery !== 'sent'
+  const time = h(
+    'time',
+    { class: shows ? undefined : 'unseen', datetime: new Date(line.at).toISOString(), title: momentOf(line.at) },
+    timeOf(line.at),
+  )
+  const edited =
+    line.edited && !line.deleted
+      ? h(
+          'button',
+          { type: 'button', class: 'edited', title: 'Show earlier texts', onclick: () => actions.showEdits(line) },
+          'edited',
+        )
+      : undefined
+  const pinned = isPinned(line, now)
+    ? h('span', { role: 'img', 'aria-label': 'Pinned', title: 'Pinned' }, icon('pin'))
+    : undefined
+  const delivery = shows && line.mine && !line.deleted ? deliveryIcon(line) : undefined
+  return h('span', { class: 'meta' }, pinned, edited, time, delivery)
+}
+
+const isPinned = ({ pinned }: MessageLine, now: number): boolean =>
+  pinned !== undefined && (pinned.until === undefined || pinned.until > now)
+
+/** What was reacted with, how often, and by whom. */
+function reactions(
+  line: MessageLine,
+  given: NonNullable<MessageLine['reactions']>,
+  { reacts, actions }: Setting,
+): Element {
+  const chips = given.map(({ reaction, users, mine }) => {
+    const by = listed(users.map((user) => names.of(user)))
+    return h(
+      'button',
+      {
+        type: 'button',
+        class: 'reaction',
+        'aria-pressed': String(mine),
+        'aria-label': `${reaction} by ${by}`,
+        title: by,
+        disabled: !reacts,
+        onclick: () => actions.react(line, reaction),
+      },
+      `${reaction} ${users.length}`,
+    )
+  })
+  return h('div', { class: 'reactions' }, ...chips)
+}
+
+/** What can be done with a message that has its place; shown while the reader points at it or is in it. */
+function actions(line: MessageLine, setting: Setting): Element | undefined {
+  const canReact = setting.reacts && line.seq > 0 && !line.deleted
+  if (!canReact && !changeable(line, setting)) return undefined
+  return h('div', { class: 'actions' }, canReact ? reactButton(line, setting) : undefined, moreButton(line, setting))
+}
+
+function reactButton(line: MessageLine, { actions }: Setting): Element {
+  const button = h('button', {
+    type: 'button',
+    class: 'icon-button',
+    'aria-label': 'React',
+    'aria-haspopup': 'dialog',
+    title: 'React',
+  })
+  button.append(icon('smile'))
+  button.addEventListener('click', () => actions.chooseReaction(line, button))
+  return button
 }
 
 function deliveryIcon({ delivery }: MessageLine): Element {
@@ -115,7 +212,7 @@ function deliveryIcon({ delivery }: MessageLine): Element {
 function moreButton(line: MessageLine, { actions }: Setting): Element {
   const button = h('button', {
     type: 'button',
-    class: 'icon-button more-button',
+    class: 'icon-button',
     'aria-label': 'Message options',
     'aria-haspopup': 'menu',
   })

@@ -1,5 +1,5 @@
 import { arrange, h, setText } from '../ui/dom.ts'
-import { flag } from '../ui/flags.ts'
+import { avatar } from '../ui/avatar.ts'
 import { icon } from '../ui/icons.ts'
 import { idProblem, namesIn } from '../words.ts'
 
@@ -112,7 +112,7 @@ export class PeopleField {
     return h(
       'span',
       { class: 'chip' },
-      flag(name),
+      avatar(name),
       name,
       h('button', { type: 'button', 'aria-label': `Remove ${name}`, onclick: remove }, icon('close')),
     )

@@ -1,7 +1,8 @@
 import type { ConversationList, ListItem } from '../../sdk/index.ts'
 import { iconButton } from '../ui/dialog.ts'
-import { arrange, h, Kept } from '../ui/dom.ts'
-import { channelSign, flag } from '../ui/flags.ts'
+import { arrange, h, Kept, setText } from '../ui/dom.ts'
+import { names } from '../names.ts'
+import { avatar, channelSign } from '../ui/avatar.ts'
 import { icon } from '../ui/icons.ts'
 import { openMenu } from '../ui/menu.ts'
 import { briefly } from '../ui/times.ts'
@@ -20,6 +21,7 @@ export class Sidebar {
   readonly #list: ConversationList
   readonly #rows = h('ul')
   readonly #kept = new Kept()
+  readonly #name = h('span', { class: 'name', dir: 'auto' })
   readonly #empty: HTMLElement
   readonly #more: HTMLButtonElement
 
@@ -32,13 +34,14 @@ export class Sidebar {
     this.element = h(
       'nav',
       { class: 'sidebar', 'aria-label': 'Conversations' },
-      sidebarHead(me, bell, actions),
+      sidebarHead(me, this.#name, bell, actions),
       h('div', { class: 'list' }, this.#rows, this.#more, this.#empty),
     )
   }
 
   /** Draws the list; `open` is shown as the current one, `seen` counts as read already. */
   draw(open: string | undefined, seen: boolean, now: number): void {
+    setText(this.#name, names.of(this.#me))
     const items = this.#list.items
     const rows = items.map((item) => this.#row(item, item.id === open, item.id === open && seen, now))
     this.#kept.keepOnly(new Set(items.map(({ id }) => id)))
@@ -51,7 +54,7 @@ export class Sidebar {
   #row(item: ListItem, current: boolean, seen: boolean, now: number): Element {
     const unread = seen ? 0 : item.unread
     const at = briefly(item.at, now)
-    const shows = JSON.stringify([item.name, item.members, item.preview, unread, current, at])
+    const shows = JSON.stringify([item.name, item.members, item.preview, unread, current, at, names.version])
     return this.#kept.node(item.id, shows, () => this.#makeRow(item, unread, current, at))
   }
 
@@ -78,25 +81,30 @@ export class Sidebar {
     if (preview === null) return type === 'direct' ? 'Say hello' : `${members.length} members`
     const words = preview.text === '' ? 'Message deleted' : preview.text
     if (preview.user === this.#me) return `You: ${words}`
-    return type === 'direct' ? words : `${preview.user}: ${words}`
+    return type === 'direct' ? words : `${names.of(preview.user)}: ${words}`
   }
 }
 
-/** Under which flag a conversation goes: the other's, two for a group, a sign for a channel. */
+/** What stands for a conversation: the other's initials, those of two for a group, a sign for a channel. */
 export function portrait(type: string, members: readonly string[], name: string, me: string): HTMLElement {
   const others = members.filter((member) => member !== me)
   if (type === 'channel') return h('span', { class: 'portrait' }, channelSign())
-  if (type === 'direct') return h('span', { class: 'portrait' }, flag(others[0] ?? me))
+  if (type === 'direct') return h('span', { class: 'portrait' }, avatar(others[0] ?? me))
   const [first = name, second = me] = others
-  return h('span', { class: 'portrait pair' }, flag(first), flag(second))
+  return h('span', { class: 'portrait pair' }, avatar(first), avatar(second))
 }
 
-function sidebarHead(me: string, bell: HTMLElement, { newConversation, signOut }: SidebarActions): HTMLElement {
+function sidebarHead(
+  me: string,
+  name: HTMLElement,
+  bell: HTMLElement,
+  { newConversation, signOut }: SidebarActions,
+): HTMLElement {
   const who = h(
     'button',
     { type: 'button', class: 'me', 'aria-label': `You are ${me}. Account`, 'aria-haspopup': 'menu' },
-    flag(me),
-    h('span', {}, me),
+    avatar(me),
+    name,
   )
   who.addEventListener('click', () => openMenu(who, [{ label: 'Sign out', act: signOut }]))
   const buttons = h('span', { class: 'buttons' }, bell, iconButton('plus', 'New conversation', newConversation))

@@ -71,6 +71,22 @@ export class TimelineView {
     this.#scrolled()
   }
 
+  /** Scrolls to the message with this seq and marks it for a moment; false when it is not loaded. */
+  reveal(seq: number): boolean {
+    const line = this.#view?.lines.find((one) => one.kind === 'message' && one.seq === seq)
+    const row = [...this.#rows.children].find((one) => one instanceof HTMLElement && one.dataset['key'] === line?.key)
+    if (line === undefined || !(row instanceof HTMLElement)) return false
+    this.#scroller.scrollTop = row.offsetTop - this.#scroller.clientHeight / 3
+    this.#scrolled()
+    row.classList.remove('revealed')
+    // Read, so that the animation begins again.
+    void row.offsetWidth
+    row.classList.add('revealed')
+    row.tabIndex = -1
+    row.focus({ preventScroll: true })
+    return true
+  }
+
   /** Draws what there is. `seenBy` stands under the reader's own last message. */
   draw(view: View, setting: Omit<Setting, 'actions'>, seenBy: string): void {
     const anchor = this.#anchor()
