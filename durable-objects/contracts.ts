@@ -213,6 +213,7 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   create(wanted: NewConversation): Promise<Created | Refusal>
   admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal
   history(actor: Actor, query: HistoryQuery): HistoryAnswer
+  replies(actor: Actor, query: RepliesQuery): RepliesAnswer
   presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal>
   readStates(users: readonly string[]): UserStates | undefined
   checksums(): Promise<ConversationChecksums | undefined>
@@ -227,6 +228,25 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   importBatch(batch: ImportBatch): ImportedBatch
   setBlocked(user: string, isBlocked: boolean): boolean
 }
+
+/** A page of the replies in the thread of message `root`: the newest ones before a seq, or the oldest ones after one. */
+export interface RepliesQuery {
+  readonly root: number
+  readonly before?: number | undefined
+  readonly after?: number | undefined
+  readonly limit: number
+}
+
+/** What a conversation has of a page of replies, and the reader's part in the thread where they are a member. */
+export type RepliesAnswer =
+  | Refusal
+  | (Pick<Extract<HistoryAnswer, { kind: 'page' }>, 'epoch' | 'publications' | 'amendments' | 'states' | 'missing'> & {
+      readonly kind: 'replies'
+      /** In the order that was asked for. */
+      readonly seqs: readonly number[]
+      readonly hasMore: boolean
+      readonly own?: { readonly follows: boolean; readonly read: number; readonly unread: number }
+    })
 
 /** Lines of an export that are put into one conversation: its properties, then members, then entries in order. */
 export interface ImportBatch {

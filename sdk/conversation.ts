@@ -3,11 +3,13 @@ import type { Connection } from './connection.ts'
 import { ParleyError } from './failure.ts'
 import { Feed } from './feed.ts'
 import { fields, count } from './parse.ts'
+import { threadLinesOf, type Line } from './lines.ts'
 import { Listeners } from './listeners.ts'
 import type { UnsentMessage } from './message-store.ts'
 import { Outbox } from './outbox.ts'
 import { pause } from './pause.ts'
 import { ReadCursor } from './read-cursor.ts'
+import { readThreadState, type ThreadState } from './threads.ts'
 import * as log from './timeline.ts'
 import type { UnsentMessages } from './unsent-messages.ts'
 import { unknown, viewOf, type Known, type View } from './view.ts'
@@ -65,12 +67,27 @@ export class Conversation {
 
   /** Says something: it shows at once, and is repeated until the server has it. */
   send(text: string): void {
-    const clientId = randomId()
-    const at = Date.now()
-    this.#changeLog((timeline) => log.say(timeline, clientId, text, at))
-    this.#unsent.keep({ conversation: this.id, clientId, text, at })
-    this.#outbox.post({ clientId, text })
-    this.#typedAt = 0
+    this.#say(text, {})
+  }
+
+  /** Replies in the thread of message `root`, and with `alsoInConversation` in the conversation, too. Repeated like `send`. */
+  reply(root: number, text: string, { alsoInConversation = false }: { alsoInConversation?: boolean } = {}): void {
+    this.#say(text, { thread: root, ...(alsoInConversation ? { alsoInConversation } : {}) })
+  }
+
+  /** The replies in the thread of message `root`, as far as the log is held; older ones by page: `parley.conversations.replies`. */
+  thread(root: number): readonly Line[] {
+    return threadLinesOf(this.#known.timeline, root)
+  }
+
+  /** Says "I have read the thread of message `root` up to here". Throws ParleyError. */
+  async markThreadRead(root: number, upTo: number): Promise<ThreadState> {
+    return readThreadState(await this.#connection.rpc('thread.read', { conversation: this.id, seq: root, upTo }))
+  }
+
+  /** Follows a thread, or follows it no more. Throws ParleyError. */
+  async followThread(root: number, follows = true): Promise<ThreadState> {
+    return readThreadState(await this.#connection.rpc('thread.follow', { conversation: this.id, seq: root, follows }))
   }
 
   /** What was said and is not in the log yet: on its way, waiting for a connection, or refused, with the reason. */
@@ -95,7 +112,7 @@ export class Conversation {
     if (failed?.delivery !== 'failed') return
     this.#changeLog((timeline) => log.resend(timeline, clientId))
     this.#unsent.retry(clientId)
-    this.#outbox.post({ clientId, text: failed.text })
+    this.#outbox.post({ clientId, text: failed.text, ...log.placeOf(failed) })
   }
 
   /** Takes back a message that the server does not have. */
@@ -150,10 +167,19 @@ export class Conversation {
     this.#connection.signal({ type: 'typing', conversation: this.id })
   }
 
+  #say(text: string, place: log.ThreadPlace): void {
+    const clientId = randomId()
+    const at = Date.now()
+    this.#changeLog((timeline) => log.say(timeline, clientId, text, at, place))
+    this.#unsent.keep({ conversation: this.id, clientId, text, at, ...place })
+    this.#outbox.post({ clientId, text, ...place })
+    this.#typedAt = 0
+  }
+
   #newOutbox(): Outbox {
     return new Outbox({
-      deliver: async (clientId, text) => {
-        const ack = await this.#connection.rpc('message.send', { conversation: this.id, clientId, text })
+      deliver: async (clientId, text, place) => {
+        const ack = await this.#connection.rpc('message.send', { conversation: this.id, clientId, text, ...place })
         return { seq: count(fields(ack)['seq']) }
       },
       ready: () => this.#unsent.ready,
@@ -187,13 +213,14 @@ export class Conversation {
 const randomId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 
-const outgoingOf = ({ clientId, text, at, refused }: UnsentMessage): log.Outgoing =>
+const outgoingOf = ({ clientId, text, at, refused, ...one }: UnsentMessage): log.Outgoing =>
   refused === undefined
-    ? { clientId, text, at, delivery: 'sending' }
+    ? { clientId, text, at, delivery: 'sending', ...log.placeOf(one) }
     : {
         clientId,
         text,
         at,
+        ...log.placeOf(one),
         delivery: 'failed',
         problem: new ParleyError(refused.kind, refused.message, { code: refused.code }),
       }

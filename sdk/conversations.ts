@@ -1,8 +1,10 @@
+import { readEntry, type Message } from './entries.ts'
 import type { Http } from './http.ts'
 import { readListItem, type ListItem } from './inbox.ts'
 import { count, fields, items, text } from './parse.ts'
 import { readMembers, type Member } from './people.ts'
 import { nothingShown, readShown, type Shown } from './shown.ts'
+import { readThread, readThreadState, type Thread, type ThreadState } from './threads.ts'
 
 /** direct: two people; group: its members; channel: everyone of the tenant reads, members write. */
 export type ConversationType = 'direct' | 'group' | 'channel'
@@ -68,6 +70,22 @@ export interface ReactionsWanted {
 /** One page of reactions, by user. */
 export interface Reactions {
   readonly reactions: readonly { readonly user: string; readonly reaction: string; readonly at: number }[]
+  readonly next: string | null
+}
+
+/** One page of the replies in a thread, newest first, and the user's own part in it. */
+export interface RepliesPage {
+  readonly replies: readonly { readonly seq: number; readonly message: Message }[]
+  /** Ask for older replies with it; null when there are none. */
+  readonly before: number | null
+  readonly own: ThreadState
+}
+
+/** One page of the threads that the user follows. */
+export interface ThreadsPage {
+  readonly threads: readonly Thread[]
+  /** How many of all the user's threads in the conversation have unread replies. */
+  readonly unread: number
   readonly next: string | null
 }
 
@@ -180,6 +198,35 @@ export class Conversations {
       at: count(fields(given)['at']),
     })
     return { reactions: items(page['reactions']).map(readOne), next: text(page['next']) || null }
+  }
+
+  /** A page of the replies in the thread of message `root`, newest first. */
+  async replies(
+    id: string,
+    root: number,
+    { before, limit = 50 }: { before?: number; limit?: number } = {},
+  ): Promise<RepliesPage> {
+    const query = new URLSearchParams({
+      limit: String(limit),
+      ...(before === undefined ? {} : { before: String(before) }),
+    })
+    const page = fields(await this.#http.request('GET', `${path(id)}/threads/${root}/replies?${query.toString()}`))
+    const replies = items(page['replies']).flatMap((given) => {
+      const entry = readEntry(given)
+      return entry.type === 'message' ? [{ seq: count(fields(given)['seq']), message: entry }] : []
+    })
+    return { replies, before: count(page['before']) || null, own: readThreadState(page['own']) }
+  }
+
+  /** A page of the threads that the user follows, the one with the newest reply first. */
+  async threads(id: string, { cursor, limit = 50 }: { cursor?: string; limit?: number } = {}): Promise<ThreadsPage> {
+    const query = new URLSearchParams({ limit: String(limit), ...(cursor === undefined ? {} : { cursor }) })
+    const page = fields(await this.#http.request('GET', `${path(id)}/threads?${query.toString()}`))
+    return {
+      threads: items(page['threads']).map(readThread),
+      unread: count(page['unread']),
+      next: text(page['next']) || null,
+    }
   }
 
   /** All texts of a message, the oldest first. */

@@ -28,6 +28,10 @@ export interface Message extends Common {
   readonly text: string
   readonly edited: boolean
   readonly deleted: boolean
+  /** Seq of the message that begins the thread it is a reply in; 0 for none. */
+  readonly thread: number
+  /** Whether the conversation shows it; a reply may be shown by its thread only. */
+  readonly inConversation: boolean
 }
 
 /** The message at `ref` reads `text` from now on. */
@@ -137,7 +141,10 @@ export function readEntry(data: unknown, publisher = ''): Entry {
 
 function readWords(given: ReturnType<typeof fields>) {
   const words = given['text']
+  const thread = count(given['thread'])
   return {
+    thread,
+    inConversation: thread === 0 || given['alsoInConversation'] === true,
     clientId: text(given['clientId']),
     text: text(words),
     edited: given['editedAt'] !== undefined || given['edited'] === true,

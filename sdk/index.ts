@@ -11,6 +11,8 @@ export {
   type Details,
   type NewConversation,
   type Page,
+  type RepliesPage,
+  type ThreadsPage,
 } from './conversations.ts'
 export { type Shown } from './shown.ts'
 export {
@@ -23,6 +25,8 @@ export {
 export { type FailureKind, httpFailure, ParleyError } from './failure.ts'
 export { byActivity, type Inbox, type InboxUpdate, type ListItem, withItem, withoutItem } from './inbox.ts'
 export { Listeners } from './listeners.ts'
+export { type Replies } from './message-states.ts'
+export { type Thread, type ThreadState } from './threads.ts'
 export { type Line, type MessageLine, type NoticeLine } from './lines.ts'
 export {
   type FeedCounts,

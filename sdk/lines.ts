@@ -1,6 +1,6 @@
 import type { Message } from './entries.ts'
 import type { ParleyError } from './failure.ts'
-import { statesOf, type MessageState, type Reaction } from './message-states.ts'
+import { statesOf, type MessageState, type Reaction, type Replies } from './message-states.ts'
 import { asAmended, type Outgoing, type Placed, type Timeline } from './timeline.ts'
 
 /** One thing to show of a conversation. `key` stays the same from sending to sent to edited. */
@@ -22,6 +22,10 @@ export interface MessageLine {
   readonly problem?: ParleyError
   /** Who reacted; absent where no user did. */
   readonly reactions?: readonly (Reaction & { readonly mine: boolean })[]
+  /** Seq of the message that begins the thread it is a reply in. */
+  readonly thread?: number
+  /** The thread that it begins; absent where it has no reply that is not deleted. */
+  readonly replies?: Replies
   /** Who pinned it and until when; compare `until` with the time of now. */
   readonly pinned?: NonNullable<MessageState['pinned']>
 }
@@ -40,14 +44,28 @@ export interface NoticeLine {
   readonly role?: string
 }
 
-/** What there is to show: the log in order, then what is still on its way. Edits and deletions show at their message. */
+/** What there is to show: the log in order, then what is still on its way. Edits and deletions show at their message; replies that only a thread shows are left out. */
 export function linesOf(timeline: Timeline): readonly Line[] {
   const states = statesOf(timeline.placed)
+  const isShown = ({ entry }: Placed) => entry.type !== 'message' || entry.inConversation
   return [
-    ...timeline.placed.flatMap((placed) => lineOf(timeline, states.get(placed.seq), placed) ?? []),
-    ...timeline.outgoing.map((one) => outgoingLine(timeline.me, one)),
+    ...timeline.placed.filter(isShown).flatMap((placed) => lineOf(timeline, states.get(placed.seq), placed) ?? []),
+    ...timeline.outgoing.filter(isInConversation).map((one) => outgoingLine(timeline.me, one)),
   ]
 }
+
+/** The replies in the thread of message `root` that are held, in order, then those that are still on their way. */
+export function threadLinesOf(timeline: Timeline, root: number): readonly Line[] {
+  const states = statesOf(timeline.placed)
+  const isReply = ({ entry }: Placed) => entry.type === 'message' && entry.thread === root
+  return [
+    ...timeline.placed.filter(isReply).flatMap((placed) => lineOf(timeline, states.get(placed.seq), placed) ?? []),
+    ...timeline.outgoing.filter(({ thread }) => thread === root).map((one) => outgoingLine(timeline.me, one)),
+  ]
+}
+
+const isInConversation = ({ thread, alsoInConversation }: Outgoing): boolean =>
+  thread === undefined || alsoInConversation === true
 
 function lineOf(timeline: Timeline, state: MessageState | undefined, { seq, entry }: Placed): Line | undefined {
   switch (entry.type) {
@@ -79,7 +97,7 @@ const notice = (seq: number, { user, at }: { readonly user: string; readonly at:
 const messageLine = (
   me: string,
   seq: number,
-  { user, at, text, clientId, edited, deleted }: Message,
+  { user, at, text, clientId, edited, deleted, thread }: Message,
   state: MessageState | undefined,
 ): Line => ({
   kind: 'message',
@@ -93,6 +111,8 @@ const messageLine = (
   edited,
   deleted,
   delivery: 'sent',
+  ...(thread === 0 ? {} : { thread }),
+  ...(state?.replies === undefined ? {} : { replies: state.replies }),
   ...(state === undefined || deleted ? {} : shownState(me, state)),
 })
 
@@ -101,7 +121,7 @@ const shownState = (me: string, { reactions, pinned }: MessageState) => ({
   ...(pinned === undefined ? {} : { pinned }),
 })
 
-const outgoingLine = (user: string, { clientId, at, text, delivery, problem, seq = 0 }: Outgoing): Line => ({
+const outgoingLine = (user: string, { clientId, at, text, delivery, problem, seq = 0, thread }: Outgoing): Line => ({
   kind: 'message',
   key: messageKey(user, clientId, seq),
   seq: 0,
@@ -113,6 +133,7 @@ const outgoingLine = (user: string, { clientId, at, text, delivery, problem, seq
   edited: false,
   deleted: false,
   delivery,
+  ...(thread === undefined ? {} : { thread }),
   ...(problem === undefined ? {} : { problem }),
 })
 

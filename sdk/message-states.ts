@@ -1,3 +1,4 @@
+import type { Entry } from './entries.ts'
 import type { Placed } from './timeline.ts'
 
 /** Who reacted with the same, in the order in which they did. */
@@ -14,7 +15,22 @@ export interface MessageState {
   readonly pinned?: { readonly user: string; readonly at: number; readonly until?: number }
   /** How many times it was edited. */
   readonly edits: number
+  /** Its thread; absent where it has no reply that is not deleted. */
+  readonly replies?: Replies
 }
+
+/** The thread that a message begins. */
+export interface Replies {
+  /** Replies that are not deleted. */
+  readonly count: number
+  /** The newest of them. */
+  readonly last: { readonly seq: number; readonly user: string; readonly at: number }
+  /** Up to five users that replied, in the order of their first replies, of `userCount`. */
+  readonly users: readonly string[]
+  readonly userCount: number
+}
+
+const shownRepliers = 5
 
 const none: MessageState = { reactions: [], edits: 0 }
 
@@ -24,18 +40,52 @@ const none: MessageState = { reactions: [], edits: 0 }
  */
 export function statesOf(placed: readonly Placed[]): ReadonlyMap<number, MessageState> {
   const states = new Map<number, MessageState>()
+  const threads = new Threads()
   const change = (ref: number, how: (state: MessageState) => MessageState) =>
     states.set(ref, how(states.get(ref) ?? none))
-  for (const { entry } of placed) {
+  for (const { seq, entry } of placed) {
+    threads.take(seq, entry)
     if (entry.type === 'reaction.added') change(entry.ref, (state) => added(state, entry))
     if (entry.type === 'reaction.removed')
       change(entry.ref, (state) => ({ ...state, reactions: without(state.reactions, entry.member, entry.reaction) }))
     if (entry.type === 'pin.added') change(entry.ref, (state) => ({ ...state, pinned: pinOf(entry) }))
-    if (entry.type === 'pin.removed') change(entry.ref, ({ reactions, edits }) => ({ reactions, edits }))
+    if (entry.type === 'pin.removed') change(entry.ref, ({ pinned: _, ...state }) => state)
     if (entry.type === 'message.edited') change(entry.ref, (state) => ({ ...state, edits: state.edits + 1 }))
     if (entry.type === 'message.deleted') change(entry.ref, (state) => ({ ...state, edits: 0 }))
   }
+  for (const [root, replies] of threads.shown()) change(root, (state) => ({ ...state, replies }))
   return states
+}
+
+interface Reply {
+  readonly seq: number
+  readonly user: string
+  readonly at: number
+}
+
+/** Replies by their threads, deleted ones too: their authors have replied. */
+class Threads {
+  readonly #replies = new Map<number, Reply[]>()
+  readonly #deleted = new Set<number>()
+
+  take(seq: number, entry: Entry): void {
+    if (entry.type === 'message.deleted') this.#deleted.add(entry.ref)
+    if (entry.type !== 'message' || entry.thread === 0) return
+    const known = this.#replies.get(entry.thread) ?? []
+    known.push({ seq, user: entry.user, at: entry.at })
+    this.#replies.set(entry.thread, known)
+    if (entry.deleted) this.#deleted.add(seq)
+  }
+
+  *shown(): Generator<readonly [number, Replies]> {
+    for (const [root, replies] of this.#replies) {
+      const live = replies.filter(({ seq }) => !this.#deleted.has(seq))
+      const last = live.at(-1)
+      const users = [...new Set(replies.map(({ user }) => user))]
+      if (last !== undefined)
+        yield [root, { count: live.length, last, users: users.slice(0, shownRepliers), userCount: users.length }]
+    }
+  }
 }
 
 type Added = { readonly user: string; readonly reaction: string; readonly only: boolean }

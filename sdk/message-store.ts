@@ -1,7 +1,8 @@
 import type { FailureKind } from './failure.ts'
+import type { ThreadPlace } from './timeline.ts'
 
 /** A message that the server does not have yet, as it is kept between two loads of a page. */
-export interface UnsentMessage {
+export interface UnsentMessage extends ThreadPlace {
   readonly user: string
   readonly conversation: string
   readonly clientId: string

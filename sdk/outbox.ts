@@ -1,9 +1,10 @@
+import { placeOf, type ThreadPlace } from './timeline.ts'
 import { wireFailure, type ParleyError } from './failure.ts'
 
 /** The dependencies of an outbox: a way to send, the state of the connection, and a listener. */
 export interface OutboxPort {
   /** Sends one message; the same clientId again is the same message. */
-  deliver(clientId: string, text: string): Promise<{ readonly seq: number }>
+  deliver(clientId: string, text: string, place: ThreadPlace): Promise<{ readonly seq: number }>
   /** Resolves once messages of earlier pages are restored, which go first. */
   ready(): Promise<void>
   /** Resolves when there is a connection, at once when there is one. */
@@ -15,7 +16,7 @@ export interface OutboxPort {
   pause(ms: number): Promise<void>
 }
 
-interface QueuedMessage {
+interface QueuedMessage extends ThreadPlace {
   readonly clientId: string
   readonly text: string
 }
@@ -69,9 +70,9 @@ export class Outbox {
   }
 
   /** Tries once; what is temporary comes back as a problem to wait out. */
-  async #attempt({ clientId, text }: QueuedMessage): Promise<ParleyError | undefined> {
+  async #attempt({ clientId, text, ...place }: QueuedMessage): Promise<ParleyError | undefined> {
     try {
-      const { seq } = await this.#port.deliver(clientId, text)
+      const { seq } = await this.#port.deliver(clientId, text, placeOf(place))
       this.cancel(clientId)
       this.#port.delivered(clientId, seq)
       return undefined

@@ -7,8 +7,14 @@ export interface Placed {
   readonly entry: Entry
 }
 
+/** Where a message is shown: in a thread, named by the message that begins it, and in the conversation, too, where that is wanted. */
+export interface ThreadPlace {
+  readonly thread?: number
+  readonly alsoInConversation?: true
+}
+
 /** A message of ours that the stream has not brought back yet. */
-export interface Outgoing {
+export interface Outgoing extends ThreadPlace {
   readonly clientId: string
   readonly text: string
   readonly at: number
@@ -127,9 +133,21 @@ export function hole({ placed }: Timeline): { readonly after: number; readonly b
 }
 
 /** Says something: it is shown at once and is on its way. */
-export const say = (timeline: Timeline, clientId: string, text: string, at: number): Timeline => ({
+export const say = (
+  timeline: Timeline,
+  clientId: string,
+  text: string,
+  at: number,
+  place: ThreadPlace = {},
+): Timeline => ({
   ...timeline,
-  outgoing: [...timeline.outgoing, { clientId, text, at, delivery: 'sending' }],
+  outgoing: [...timeline.outgoing, { clientId, text, at, delivery: 'sending', ...placeOf(place) }],
+})
+
+/** The place alone of what has one. */
+export const placeOf = ({ thread, alsoInConversation }: ThreadPlace): ThreadPlace => ({
+  ...(thread === undefined ? {} : { thread }),
+  ...(alsoInConversation === undefined ? {} : { alsoInConversation }),
 })
 
 /** Messages of an earlier page, written before those on their way. */
@@ -141,7 +159,14 @@ export const restore = (timeline: Timeline, messages: readonly Outgoing[]): Time
 /** The server has it at `seq`; it stays until the stream brings it or has passed its place. */
 export function acknowledge(timeline: Timeline, clientId: string, seq: number): Timeline {
   if (seq <= newest(timeline)) return drop(timeline, clientId)
-  return change(timeline, clientId, ({ text, at }) => ({ clientId, text, at, delivery: 'sent', seq }))
+  return change(timeline, clientId, ({ text, at, ...one }) => ({
+    clientId,
+    text,
+    at,
+    delivery: 'sent',
+    seq,
+    ...placeOf(one),
+  }))
 }
 
 /** Could not be delivered: for now (`waiting`), or at all (`failed`). */
@@ -150,7 +175,13 @@ export const stall = (timeline: Timeline, clientId: string, problem: ParleyError
 
 /** Is on its way again. */
 export const resend = (timeline: Timeline, clientId: string): Timeline =>
-  change(timeline, clientId, ({ text, at }) => ({ clientId, text, at, delivery: 'sending' }))
+  change(timeline, clientId, ({ text, at, ...one }) => ({
+    clientId,
+    text,
+    at,
+    delivery: 'sending',
+    ...placeOf(one),
+  }))
 
 /** Its author thought better of it. */
 export const drop = (timeline: Timeline, clientId: string): Timeline => ({

@@ -3,6 +3,7 @@ import { Listeners } from './listeners.ts'
 import type { MessageStore, UnsentMessage } from './message-store.ts'
 import type { Pages } from './pages.ts'
 import { pause } from './pause.ts'
+import type { ThreadPlace } from './timeline.ts'
 
 /** How often a page looks for messages that another page left behind. */
 const lookEveryMs = 10_000
@@ -10,7 +11,7 @@ const lookEveryMs = 10_000
 const readyWithinMs = 3000
 
 /** What a conversation tells of a message it is sending. */
-export interface Written {
+export interface Written extends ThreadPlace {
   readonly conversation: string
   readonly clientId: string
   readonly text: string

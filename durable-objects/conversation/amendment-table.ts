@@ -16,6 +16,9 @@ export interface Amendment {
 const isQuiet = `coalesce((SELECT number FROM messages WHERE seq = value) =
   (SELECT coalesce(max(before.number), 0) FROM messages before WHERE before.seq = value - 1), 0)`
 
+/** The thread that a message is a reply in. */
+const threadOf = '(SELECT thread FROM messages WHERE seq = value)'
+
 /** The edited and deleted messages of one conversation, one row for each. */
 export class AmendmentTable implements Amendments {
   readonly #sql: SqlStorage
@@ -57,7 +60,7 @@ export class AmendmentTable implements Amendments {
   amend(ref: number, text: string | null, at: number): void {
     this.#isUsed = true
     this.#sql.exec(
-      `INSERT INTO amendments (ref, at, text, quiet) SELECT value, ?, ?, ${isQuiet} FROM json_each(?) WHERE true
+      `INSERT INTO amendments (ref, at, text, quiet, thread) SELECT value, ?, ?, ${isQuiet}, ${threadOf} FROM json_each(?) WHERE true
        ON CONFLICT (ref) DO UPDATE SET at = excluded.at, text = excluded.text`,
       at,
       text,
@@ -75,7 +78,7 @@ export class AmendmentTable implements Amendments {
   deleteAll(refs: readonly number[], at: number): void {
     this.#isUsed = true
     this.#sql.exec(
-      `INSERT INTO amendments (ref, at, text, quiet) SELECT value, ?, NULL, ${isQuiet} FROM json_each(?) WHERE true
+      `INSERT INTO amendments (ref, at, text, quiet, thread) SELECT value, ?, NULL, ${isQuiet}, ${threadOf} FROM json_each(?) WHERE true
        ON CONFLICT (ref) DO UPDATE SET at = excluded.at, text = NULL WHERE text IS NOT NULL`,
       at,
       JSON.stringify(refs),

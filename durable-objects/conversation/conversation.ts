@@ -5,6 +5,7 @@ import {
   mayWrite,
   toPublication,
 } from '../../src/conversations/state.ts'
+import { replyEntry } from '../../src/activity/entry-change.ts'
 import { decideCreate, type NewConversation } from '../../src/conversations/create.ts'
 import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
 import { applyCommands, refuseAll } from '../../src/conversations/apply-commands.ts'
@@ -230,8 +231,8 @@ export class Conversation extends MaintainedConversation implements Conversation
     let isUrgent = this.#store.publisher.isOn || this.#store.notifier.isOn
     for (const { offset, data, info } of publications) {
       const isMessage = data.startsWith(messageEntry)
-      if (isMessage && info !== undefined) members.wrote(info.user, offset)
-      else activity.note(offset, info?.user ?? '', data)
+      if (!isMessage || info === undefined) activity.note(offset, info?.user ?? '', data)
+      else if (!data.startsWith(replyEntry)) members.wrote(info.user, offset)
       isUrgent ||= !isMessage || offset % gatherEntries === 0
     }
     if (publications.length > 0) this.#tasks.alarm.scheduleGathering(this.#clock.now(), gatherMs, isUrgent)

@@ -37,8 +37,8 @@ export function importBatch(store: ConversationStore, { properties, members, ent
   const written = store.conversation ?? conversation
   if (newcomers.length > 0) store.write({ ...written, version: written.version + 1 })
 
-  const { amendments, messages, activity } = store
-  const state = { log, amendments, messages, readStates: activity }
+  const { amendments, members: known, messages, activity } = store
+  const state = { log, amendments, members: known, messages, readStates: activity }
   let refusal: Refusal | undefined
   for (const entry of entries) {
     const row = { ...entry, client: '' }

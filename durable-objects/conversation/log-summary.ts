@@ -1,3 +1,4 @@
+import { replyEntry } from '../../src/activity/entry-change.ts'
 import type { LogRow } from '../../src/conversations/types.ts'
 import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { Settings } from '../shared/settings.ts'
@@ -87,13 +88,13 @@ export class LogSummary {
     if (known === undefined || top - known.upTo > maxBehind)
       return (this.#known = { newest: this.#findNewest(), upTo: top })
     const appended = this.#log.range(known.upTo, top, maxBehind)
-    known.newest = appended.findLast(({ clientId }) => clientId !== null) ?? known.newest
+    known.newest = appended.findLast(isShown) ?? known.newest
     known.upTo = top
     return known
   }
 
   #findNewest(): LogRow | undefined {
-    const isLive = 'client_id IS NOT NULL AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)'
+    const isLive = `client_id IS NOT NULL AND data NOT LIKE '${replyEntry}%' AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)`
     return this.#log.rows(`seq >= ? AND data IS NOT NULL AND ${isLive} ORDER BY seq DESC LIMIT 1`, this.#log.floor())[0]
   }
 
@@ -105,6 +106,9 @@ export class LogSummary {
     return newest
   }
 }
+
+/** Whether an entry is a message that the conversation shows, and not only a thread. */
+const isShown = ({ clientId, data }: LogRow): boolean => clientId !== null && !data.startsWith(replyEntry)
 
 function textOf(data: string): string {
   const { text = '' }: { text?: string } = JSON.parse(data)

@@ -3,7 +3,7 @@ import type { ConversationChecksums } from '../../src/history/checksum.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { ChatExplanation } from '../../src/protocol/chat-notifications-api.ts'
 import { blockedWith, rightsOf } from '../../src/conversations/rights.ts'
-import type { Member } from '../../src/conversations/types.ts'
+import type { Actor, Member } from '../../src/conversations/types.ts'
 import type {
   AskedNotice,
   ChatNoticeNow,
@@ -12,6 +12,8 @@ import type {
   ExportQuery,
   ImportBatch,
   ImportedBatch,
+  RepliesAnswer,
+  RepliesQuery,
   WrittenWithout,
 } from '../contracts.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
@@ -20,6 +22,7 @@ import type { ConversationStore } from './conversation-store.ts'
 import type { ConversationTasks } from './conversation-tasks.ts'
 import { exportedEntries } from './exported-entries.ts'
 import { importBatch } from './importer.ts'
+import { replyPage } from './reply-page.ts'
 import { UserEraser } from './user-eraser.ts'
 
 /** What is maintained of a conversation. */
@@ -69,6 +72,11 @@ export abstract class MaintainedConversation extends TenantActor {
     if (store.conversation === undefined) return
     store.cachedPages.note(store.conversation, seqs, store.log.floor())
     tasks.runNext()
+  }
+
+  /** A page of the replies in a thread. */
+  replies(actor: Actor, query: RepliesQuery): RepliesAnswer {
+    return replyPage(this.maintained().store, actor, query, systemClock.now())
   }
 
   /** Whether a notification of this conversation is still needed by its recipient, and what it says now. */

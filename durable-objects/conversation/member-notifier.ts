@@ -40,6 +40,7 @@ import type { AmendmentTable } from './amendment-table.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MentionTable } from './mention-table.ts'
 import type { MessageLog } from './message-log.ts'
+import type { ThreadTable } from './thread-table.ts'
 
 /** Entries that one run looks at, and how far back unread messages are looked for. */
 const entriesPerRun = 200
@@ -67,6 +68,9 @@ export interface NotifierParts {
   readonly log: Pick<MessageLog, 'top' | 'floor' | 'range'>
   readonly members: Pick<MemberTable, 'get' | 'some' | 'count'>
   readonly mentions: Pick<MentionTable, 'newest'>
+  readonly messages: {
+    readonly threads: Pick<ThreadTable, 'followersOf' | 'follows' | 'hasRead' | 'hasAny' | 'newestMention'>
+  }
   readonly amendments: Pick<AmendmentTable, 'target' | 'between'>
   readonly subscribers: { readonly presence: Pick<Subscribers['presence'], 'withoutOthers' | 'has'> }
   readonly projection: { isPending(conversation: Conversation): boolean; dueAt(conversation: Conversation): number }
@@ -133,10 +137,11 @@ export class MemberNotifier {
 
   /** New entries are looked at soon; where hardly any can matter with the next write to Postgres, so that they cost no alarm of their own. */
   dueAt(conversation: Conversation): number {
-    const { log, mentions, projection } = this.#parts()
+    const { log, mentions, messages, projection } = this.#parts()
     const looks = nextLookAt(this.#state)
     if (this.#upTo >= log.top() && !this.#isNew(conversation)) return looks
-    const isSoon = mentions.newest > this.#upTo || this.#isNew(conversation) || this.#isWatched(conversation)
+    const newestMention = Math.max(mentions.newest, messages.threads.newestMention)
+    const isSoon = newestMention > this.#upTo || this.#isNew(conversation) || this.#isWatched(conversation)
     if (isSoon || !projection.isPending(conversation)) return 0
     return Math.min(looks, projection.dueAt(conversation))
   }
@@ -247,7 +252,8 @@ export class MemberNotifier {
   }
 
   #source(conversation: Conversation, rules: ChatRules): NoticeSource {
-    const { log, members, amendments } = this.#parts()
+    const { log, members, amendments, messages } = this.#parts()
+    const { threads } = messages
     return {
       conversation,
       rules,
@@ -256,6 +262,10 @@ export class MemberNotifier {
       some: (limit) => members.some(limit),
       target: (seq) => amendments.target(seq),
       blocks: blocksKnown(this.#state, systemClock.now()),
+      hasThreads: threads.hasAny,
+      followersOf: (root) => threads.followersOf(root),
+      follows: (root, user) => threads.follows(root, user),
+      hasReadReply: (root, user, seq) => threads.hasRead(root, user, seq),
       messagesAfter: (seq) => {
         const after = Math.max(seq, log.top() - entriesPerRun)
         return this.#messagesIn(log.range(after, log.top(), entriesPerRun))

@@ -7,6 +7,9 @@ import { messagesUpTo } from './message-numbers.ts'
 type Row = { seq: number; at: number; user: string; client: string; client_id: string | null; data: string }
 
 const columns = 'seq, at, user, client, client_id, data'
+const insertion = `INSERT INTO messages (${columns}, number) VALUES (?, ?, ?, ?, ?, ?, ?)`
+const insertionOfReply = `INSERT INTO messages (${columns}, number, thread, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?8,
+  1 + coalesce((SELECT reply FROM messages WHERE thread = ?8 ORDER BY seq DESC LIMIT 1), 0))`
 
 /** How many of the newest entries are kept in memory, for gateways that are a little behind and for bursts of subscribes. */
 const recentEntries = 256
@@ -36,12 +39,12 @@ export class MessageLog implements Log {
   }
 
   /** Returns the place of the first send if this is a repeat. The unique index finds it: a query first would cost every message a second statement. */
-  append(row: LogRow, quiet = false): Place | undefined {
+  append(row: LogRow, quiet = false, thread?: number): Place | undefined {
     const { seq, at, user, client, clientId, data } = row
     const number = this.number() + (clientId === null || quiet ? 0 : 1)
     try {
       this.#sql.exec(
-        `INSERT INTO messages (${columns}, number) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        thread === undefined ? insertion : insertionOfReply,
         seq,
         at,
         user,
@@ -49,6 +52,7 @@ export class MessageLog implements Log {
         clientId,
         this.#texts?.write(data) ?? data,
         number,
+        ...(thread === undefined ? [] : [thread]),
       )
     } catch (thrown) {
       const known = clientId === null ? undefined : this.#repeated(user, clientId)
@@ -113,7 +117,7 @@ export class MessageLog implements Log {
     const top = this.#top
     if (top === 0) return 0
     this.#sql.exec('DELETE FROM messages WHERE seq < ?', top)
-    this.#sql.exec('UPDATE messages SET client_id = NULL, data = NULL, number = 0')
+    this.#sql.exec('UPDATE messages SET client_id = NULL, data = NULL, number = 0, thread = NULL')
     this.#number = 0
     this.#settings.set('floor', top)
     this.#floor = top + 1

@@ -12,6 +12,7 @@ import type {
 import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { MessageState } from '../../src/protocol/stream.ts'
 import type { Sql } from '../shared/sql.ts'
+import { ThreadTable } from './thread-table.ts'
 
 const isLive =
   '(until IS NULL OR until > ?) AND NOT EXISTS (SELECT 1 FROM amendments WHERE amendments.ref = pins.ref AND text IS NULL)'
@@ -20,6 +21,7 @@ const isLive =
 export class MessageStateTables implements MessageStates {
   readonly reactions: ReactionTable
   readonly pins: PinTable
+  readonly threads: ThreadTable
   readonly #sql: Sql
   /** Whether a conversation has used any of the tables; undefined until it is read. */
   #isUsed: boolean | undefined
@@ -29,6 +31,7 @@ export class MessageStateTables implements MessageStates {
     this.#sql = sql
     this.reactions = new ReactionTable(sql, used)
     this.pins = new PinTable(sql, used)
+    this.threads = new ThreadTable(sql, used)
   }
 
   edits(ref: number, limit: number): Edit[] {
@@ -48,6 +51,7 @@ export class MessageStateTables implements MessageStates {
     for (const [ref, reactions] of this.reactions.between(first, last, user)) add(ref, { reactions })
     for (const { ref, user: by, at, until } of this.pins.between(first, last, now))
       add(ref, { pinned: { user: by, at, ...(until === null ? {} : { until }) } })
+    for (const [ref, replies] of this.threads.between(first, last)) add(ref, { replies })
     const edited = 'SELECT ref, count(*) AS n FROM edits WHERE ref BETWEEN ? AND ? GROUP BY ref'
     for (const { ref, n } of this.#sql.exec<{ ref: number; n: number }>(edited, first, last)) add(ref, { edits: n })
     return [...states].map(([ref, state]) => ({ ...state, ref }))
@@ -62,7 +66,7 @@ export class MessageStateTables implements MessageStates {
   /** Erases a user from the states of messages after `after` and up to `upTo`. Returns how many rows that changed. */
   erase(erased: ErasedUser, after: number, upTo: number): number {
     const { user, pseudonym } = erased
-    let rows = this.reactions.erase(erased, after, upTo)
+    let rows = this.reactions.erase(erased, after, upTo) + this.threads.erase(erased, after, upTo)
     for (const table of ['pins', 'edits']) {
       const theirs = `UPDATE ${table} SET user = ? WHERE ref > ? AND ref <= ? AND user = ? RETURNING ref`
       rows += this.#sql.exec(theirs, pseudonym, after, upTo, user).toArray().length
@@ -72,11 +76,12 @@ export class MessageStateTables implements MessageStates {
 
   clear(): void {
     for (const table of ['reactions', 'reaction_counts', 'pins', 'edits']) this.#sql.exec(`DELETE FROM ${table}`)
+    this.threads.clear()
     this.#isUsed = undefined
   }
 
   #hasAny(): boolean {
-    const tables = ['reaction_counts', 'pins', 'edits']
+    const tables = ['reaction_counts', 'pins', 'edits', 'thread_users']
     const some = tables.map((table) => `EXISTS (SELECT 1 FROM ${table})`).join(' OR ')
     return (this.#isUsed ??= this.#sql.exec<{ used: number }>(`SELECT ${some} AS used`).one().used === 1)
   }

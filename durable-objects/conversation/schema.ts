@@ -36,4 +36,15 @@ export const conversationSchema: readonly string[] = [
      ref INTEGER NOT NULL, seq INTEGER NOT NULL, user TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,
      PRIMARY KEY (ref, seq)) WITHOUT ROWID;
    ALTER TABLE amendments ADD COLUMN quiet INTEGER NOT NULL DEFAULT 0;`,
+  // `thread`: the message that begins the thread of a reply; `reply`: how many replies the thread has up to it. `first` is a
+  // user's first reply in a thread; `follows` is null where nothing made them follow it, and 0 where they decided not to.
+  `ALTER TABLE messages ADD COLUMN thread INTEGER;
+   ALTER TABLE messages ADD COLUMN reply INTEGER;
+   CREATE INDEX by_thread ON messages (thread, seq) WHERE thread IS NOT NULL;
+   ALTER TABLE amendments ADD COLUMN thread INTEGER;
+   CREATE INDEX deleted_replies ON amendments (thread, ref) WHERE thread IS NOT NULL AND text IS NULL;
+   CREATE TABLE thread_users (
+     root INTEGER NOT NULL, user TEXT NOT NULL, first INTEGER, follows INTEGER, read INTEGER NOT NULL DEFAULT 0,
+     PRIMARY KEY (root, user)) WITHOUT ROWID;
+   CREATE INDEX threads_by_user ON thread_users (user, root);`,
 ]

@@ -11,8 +11,12 @@ const sent: EntryChange = { kind: 'written', isSent: true }
 const edited: EntryChange = { kind: 'written', isSent: false }
 const other: EntryChange = { kind: 'other' }
 
+/** How a reply begins that only its thread shows: its author need not have seen the conversation. */
+export const replyEntry = '{"type":"message","thread":'
+
 /** What an entry, as JSON text, means for counts. Messages, which are nearly all, are not parsed. */
 export function changeOf(data: string): EntryChange {
+  if (data.startsWith(replyEntry)) return other
   if (data.startsWith('{"type":"message"')) return sent
   if (data.startsWith('{"type":"message.deleted"')) {
     const { ref }: { ref: number } = JSON.parse(data)

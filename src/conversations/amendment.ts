@@ -25,14 +25,21 @@ export const noMessage = (target: Target | undefined): Refusal | undefined =>
 
 /** Refuses a message that refers to one that does not exist. */
 export function unknownReference(
-  { amendments }: ConversationState,
+  { amendments, messages }: ConversationState,
   { replyTo, thread }: MessageContent,
   seq: number,
 ): Refusal | undefined {
   const beyond = [replyTo, thread].find((ref) => ref !== undefined && ref >= seq)
   if (beyond !== undefined) return refuse('notFound', `message ${beyond} does not exist yet`)
-  // A message that was deleted may still be quoted, so that a repeat of the send has the answer of the first.
-  return replyTo === undefined || amendments.target(replyTo)?.kind === 'message'
+  // A message that was deleted may still be quoted and replied to, so that a repeat of the send has the answer of the first.
+  for (const [field, ref] of Object.entries({ replyTo, thread }))
+    if (ref !== undefined && amendments.target(ref)?.kind !== 'message')
+      return refuse(
+        'notFound',
+        `${field}: entry ${ref} is no message; give the seq of a message, or leave ${field} out`,
+      )
+  const root = thread === undefined ? undefined : messages.threads.rootOf(thread)
+  return root === undefined
     ? undefined
-    : refuse('notFound', `replyTo: entry ${replyTo} is no message; give the seq of a message, or leave replyTo out`)
+    : refuse('badRequest', `thread: message ${thread} is a reply itself; give ${root}, which begins its thread`)
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { EntryKind } from '../protocol/entry-kind.ts'
-import { messageStateView } from '../protocol/conversation-views.ts'
+import { messageStateView, threadState } from '../protocol/conversation-views.ts'
 import { commands } from './commands/table.ts'
 
 /** Every kind of entry that a command writes, by its type: what is published in the channel of a conversation, where the offset is the seq. */
@@ -36,4 +36,12 @@ export const entryPage = z.object({
   last: z.int().describe('Seq of the newest entry of the conversation'),
   before: z.int().nullable().describe('Give it as `before` to read older entries; null when there are none'),
   after: z.int().nullable().describe('Give it as `after` to read newer entries; null when there are none'),
+})
+
+/** `GET /v1/conversations/:id/threads/:seq/replies`. */
+export const replyPageView = z.object({
+  replies: z.array(entryView).describe('Newest first'),
+  before: z.int().nullable().describe('Give it as `before` to read older replies; null when there are none'),
+  after: z.int().nullable().describe('Give it as `after` to read newer replies; null when there are none'),
+  own: threadState.optional().describe('The caller’s part in the thread; absent for callers that are no members'),
 })

@@ -1,4 +1,5 @@
 import type { ErasedUser } from '../events/erased-user.ts'
+import { tombstoneOf } from '../events/tombstone.ts'
 import { encodeWith } from '../kernel/json.ts'
 import { textAt } from '../protocol/protobuf/json-text.ts'
 import type { Members } from './ports.ts'
@@ -42,8 +43,7 @@ function dataWithout(text: string, of: DataOf): string {
   const isEdit = fields['type'] === 'message.edited'
   const isReaction = fields['type'] === 'reaction.added'
   if (of.messages === 'delete' && (of.isAuthor || of.isTheirs)) {
-    const { id, user, at, clientId } = renamed
-    if (isMessage) return JSON.stringify({ type: 'message', id, user, at, clientId, deleted: true })
+    if (isMessage) return JSON.stringify(tombstoneOf(renamed))
     if (isEdit) return JSON.stringify({ ...renamed, text: '', deleted: true })
     if (isReaction && of.isAuthor) return JSON.stringify({ ...renamed, reaction: '', deleted: true })
   }

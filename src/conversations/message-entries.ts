@@ -13,7 +13,8 @@ export const messageSent = defineEntry('message', {
   clientId: z.string(),
   text: z.string(),
   replyTo: z.int().optional().describe('Seq of the message it replies to'),
-  thread: z.int().optional().describe('Seq of the message that begins the thread'),
+  thread: z.int().optional().describe('Seq of the message that begins the thread; only the thread shows the reply'),
+  alsoInConversation: z.literal(true).optional().describe('Set on a reply that the conversation shows, too'),
   mentions: z
     .union([
       z.object({

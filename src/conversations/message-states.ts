@@ -54,6 +54,42 @@ export interface Pins {
   remove(ref: number): void
 }
 
+/** A user's part in a thread that they follow. */
+export interface FollowedThread {
+  /** Seq of the message that begins it. */
+  readonly root: number
+  /** Seq of the newest reply, or of the root where there is none. */
+  readonly last: number
+  /** The user has read the replies up to this seq; a reply of their own moves it there. */
+  readonly read: number
+  /** Replies after `read` that are not deleted. */
+  readonly unread: number
+}
+
+/** The threads of one conversation, each named by the message that begins it, its root. */
+export interface Threads {
+  /** The thread that message `seq` is a reply in. */
+  rootOf(seq: number): number | undefined
+  /** The author of the root and those that reply or are mentioned follow the thread, unless they decided that they do not. */
+  begin(root: number, author: string, follows: boolean): void
+  replied(root: number, user: string, seq: number): void
+  mentioned(root: number, users: readonly string[], seq: number): void
+  /** A decision of the user, which nothing but another one changes. */
+  follow(root: number, user: string, follows: boolean): void
+  /** Moves the user's cursor in the thread forward. */
+  moveRead(root: number, user: string, seq: number): void
+  /** The user's part in a thread, also in one that they do not follow. */
+  of(root: number, user: string): FollowedThread & { readonly follows: boolean }
+  /** The threads that the user follows, at most `maxFollowed`, by their newest reply, the newest first. */
+  followedBy(user: string): FollowedThread[]
+  followersOf(root: number): string[]
+  /** Replies after seq `after`, ascending, or with `before` those before it, descending; at most `limit`. */
+  replies(root: number, bounds: { readonly after: number } | { readonly before: number }, limit: number): number[]
+}
+
+/** Threads of one user in one conversation that are looked at: those whose roots are the newest. */
+export const maxFollowed = 1000
+
 /** A later text of a message. */
 export interface Edit {
   readonly seq: number
@@ -66,6 +102,7 @@ export interface Edit {
 export interface MessageStates {
   readonly reactions: Reactions
   readonly pins: Pins
+  readonly threads: Threads
   /** The newest `limit` edits of a message, ascending. */
   edits(ref: number, limit: number): Edit[]
   addEdit(ref: number, edit: Edit): void

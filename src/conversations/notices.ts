@@ -11,6 +11,10 @@ export interface NoticeMessage {
   readonly isDeleted: boolean
   readonly isSilent: boolean
   readonly replyTo: number | undefined
+  /** The thread that it is a reply in. */
+  readonly thread: number | undefined
+  /** Only the thread shows it. */
+  readonly isInThreadOnly: boolean
   readonly named: readonly string[]
   readonly everyone: boolean
 }
@@ -87,6 +91,13 @@ export interface NoticeSource {
   target(seq: number): Target | undefined
   /** Whether the user is known to block the author. */
   readonly blocks?: (user: string, author: string) => boolean
+  /** Users that follow the thread of message `root`. */
+  followersOf(root: number): readonly string[]
+  follows(root: number, user: string): boolean
+  /** Whether the user has read reply `seq` in the thread of message `root`. */
+  hasReadReply(root: number, user: string, seq: number): boolean
+  /** Whether any message begins a thread. */
+  readonly hasThreads: boolean
   /** Messages after a seq, ascending, of the newest entries that are held. */
   messagesAfter(seq: number): readonly NoticeMessage[]
 }
@@ -113,7 +124,7 @@ export function noticeMessage(
   amended: string | null | undefined,
 ): NoticeMessage | undefined {
   if (!data.startsWith('{"type":"message",')) return undefined
-  const { text = '', replyTo, mentions, deleted, silent }: MessageFields = JSON.parse(data)
+  const { text = '', replyTo, thread, alsoInConversation, mentions, deleted, silent }: MessageFields = JSON.parse(data)
   const { users, here, channel } = mentionsIn(mentions)
   return {
     seq,
@@ -123,6 +134,8 @@ export function noticeMessage(
     isDeleted: deleted === true || amended === null,
     isSilent: silent === true,
     replyTo,
+    thread,
+    isInThreadOnly: thread !== undefined && alsoInConversation !== true,
     named: users ?? [],
     everyone: here === true || channel === true,
   }
@@ -142,6 +155,8 @@ interface MessageFields {
   /** Absent once the message was deleted. */
   readonly text?: string
   readonly replyTo?: number
+  readonly thread?: number
+  readonly alsoInConversation?: boolean
   readonly mentions?: MentionFields | readonly string[]
   readonly deleted?: boolean
   readonly silent?: boolean
@@ -155,7 +170,7 @@ export function invitationIn({ seq, at, user, data }: LogRow): Invitation | unde
 }
 
 /**
- * What a message notifies a member of. Followers of a thread are to be told apart here: every
+ * What a message notifies a member of. Every
  * trigger, the look at unread messages, the moment of sending and the explanation ask this function.
  */
 export function judge(source: NoticeSource, message: NoticeMessage, user: string): Judgement {
@@ -167,13 +182,16 @@ export function judge(source: NoticeSource, message: NoticeMessage, user: string
   if (isBlocked(source, message.user, user)) return none('the user blocks its author')
   if (isBanned(source, message)) return none('its author is banned')
   if (message.at < rules.since) return none('it was sent before notifications of chat were switched on')
-  if (conversation.type === 'direct')
+  if (conversation.type === 'direct' && !message.isInThreadOnly)
     return triggers.direct ? { kind: 'direct', rule: 'direct message' } : none('triggers.direct is off')
   if (message.named.includes(user) && triggers.mention) return { kind: 'mention', rule: 'mentioned by name' }
   if (message.everyone && triggers.mention && memberCount <= everyoneUpTo)
     return { kind: 'mention', rule: 'all members are mentioned' }
   if (message.replyTo !== undefined && triggers.reply && source.target(message.replyTo)?.user === user)
     return { kind: 'reply', rule: `reply to message ${message.replyTo}` }
+  if (message.thread !== undefined && triggers.reply && source.follows(message.thread, user))
+    return { kind: 'reply', rule: `reply in thread ${message.thread}, which the user follows` }
+  if (message.isInThreadOnly) return none('only a thread that the user does not follow shows it')
   if (memberCount > groupUpTo) return none(`${memberCount} members, more than groupUpTo (${groupUpTo})`)
   return triggers.group ? { kind: 'group', rule: 'message in a small conversation' } : none('triggers.group is off')
 }
@@ -230,22 +248,34 @@ export function withBlocks(
   return { ...state, members, blocks: [...known, ...found.map((one) => ({ ...one, at: now }))].slice(-maxKept) }
 }
 
+/** Whether a member has read a message: by their cursor in the thread where only that shows it. */
+function hasRead(source: NoticeSource, { seq, thread, isInThreadOnly }: NoticeMessage, member: Member): boolean {
+  const { user, read, joined } = member
+  if (!isInThreadOnly || thread === undefined) return read >= seq
+  return joined >= seq || source.hasReadReply(thread, user, seq)
+}
+
 /** Messages that a member has not read and would be notified of. */
-export function unreadOf(source: NoticeSource, { user, read }: Member): NoticeMessage[] {
-  return source.messagesAfter(read).filter((message) => judge(source, message, user).kind !== null)
+export function unreadOf(source: NoticeSource, member: Member): NoticeMessage[] {
+  // Members that have read the conversation need not have read its threads.
+  const messages = source.messagesAfter(source.hasThreads ? 0 : member.read)
+  return messages.filter(
+    (message) => !hasRead(source, message, member) && judge(source, message, member.user).kind !== null,
+  )
 }
 
 /** The users that a message may notify, before each is judged. */
 function* candidatesOf(source: NoticeSource, message: NoticeMessage): Generator<string> {
   const { conversation, memberCount, rules } = source
-  const isSmall = conversation.type === 'direct' || memberCount <= rules.groupUpTo
+  const isSmall = (conversation.type === 'direct' || memberCount <= rules.groupUpTo) && !message.isInThreadOnly
   const isOfAll = isSmall || (message.everyone && memberCount <= rules.everyoneUpTo)
   if (isOfAll) {
     for (const { user } of source.some(memberCount)) yield user
     return
   }
   const replied = message.replyTo === undefined ? undefined : source.target(message.replyTo)?.user
-  yield* new Set(replied === undefined ? message.named : [...message.named, replied])
+  const followers = message.thread === undefined ? [] : source.followersOf(message.thread)
+  yield* new Set([...message.named, ...(replied === undefined ? [] : [replied]), ...followers])
 }
 
 /** The users of whom a run has to know whether they have the conversation open. */
@@ -374,7 +404,7 @@ class Planner {
   take(message: NoticeMessage): void {
     for (const user of candidatesOf(this.#source, message)) {
       const member = this.#source.member(user)
-      if (member === undefined || member.read >= message.seq) continue
+      if (member === undefined || hasRead(this.#source, message, member)) continue
       const { kind } = judge(this.#source, message, user)
       if (kind === null) continue
       this.#expectRead(user, message, member.read)

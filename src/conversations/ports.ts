@@ -14,9 +14,9 @@ export interface Log {
   /**
    * Adds the entry at `top() + 1`; the caller has made sure that is its seq. When the author's message with this clientId
    * stands in the log already, however old it is, nothing is added and its place is returned. A `quiet` message does not count
-   * as unread.
+   * as unread. A reply in a thread names the message `thread` that begins it.
    */
-  append(row: LogRow, quiet?: boolean): Place | undefined
+  append(row: LogRow, quiet?: boolean, thread?: number): Place | undefined
   /** Entries with `after` < seq ≤ `upTo` that are still held here, ascending, at most `limit`. */
   range(after: number, upTo: number, limit: number): LogRow[]
   /** The lowest seq still held here with its words; everything below is in Postgres. `top() + 1` when none is. */

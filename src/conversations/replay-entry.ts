@@ -1,8 +1,13 @@
+import { encodeWith } from '../kernel/json.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
+import { textAt } from '../protocol/protobuf/json-text.ts'
 import type { ConversationState } from './state.ts'
+import { noteReply, threadFields } from './threads.ts'
 import type { LogRow } from './types.ts'
 
-type ReplayState = Pick<ConversationState, 'log' | 'amendments' | 'messages' | 'readStates'>
+type ReplayState = Pick<ConversationState, 'log' | 'amendments' | 'messages' | 'readStates'> & {
+  readonly members: Pick<ConversationState['members'], 'get'>
+}
 
 /** The fields of entries that change more than the log. */
 interface Fields {
@@ -11,6 +16,8 @@ interface Fields {
   readonly text?: string
   readonly deleted?: boolean
   readonly silent?: boolean
+  readonly thread?: number
+  readonly alsoInConversation?: boolean
   readonly mentions?: { readonly users?: readonly string[]; readonly here?: boolean; readonly channel?: boolean }
   readonly reaction?: string
   readonly only?: boolean
@@ -23,10 +30,12 @@ const nothing: Replay = () => undefined
 
 /** What an entry of each kind changes beside the log, as the command did that wrote it. */
 const replays: Readonly<Record<string, Replay>> = {
-  message({ readStates }, { seq }, { mentions, silent }) {
-    if (mentions === undefined || silent === true) return
+  message(state, row, fields) {
+    const { thread, mentions } = fields
     // In messages of before 2026-12 a list of users.
-    readStates.noteMentions(seq, Array.isArray(mentions) ? { users: mentions } : mentions)
+    const named = Array.isArray(mentions) ? { users: mentions } : mentions
+    if (thread !== undefined) noteReply(state, row, thread, named)
+    if (named !== undefined && !isQuiet(fields)) state.readStates.noteMentions(row.seq, named)
   },
   'message.edited'({ amendments, messages }, { seq, user, at }, { ref, text = '', deleted }) {
     if (deleted === true || amendments.target(ref)?.deleted === true) return
@@ -47,6 +56,18 @@ const replays: Readonly<Record<string, Replay>> = {
   'member.left': nothing,
   'member.role': nothing,
   'conversation.renamed': nothing,
+}
+
+/** Whether a message does not count in the conversation. */
+const isQuiet = ({ silent, thread, alsoInConversation }: Fields): boolean =>
+  silent === true || (thread !== undefined && alsoInConversation !== true)
+
+/** A reply whose first fields say where it is shown, as those that are sent. */
+function placed(row: LogRow, { thread, alsoInConversation }: Fields): LogRow {
+  if (thread === undefined) return row
+  const { type, data: _, ...others }: Record<string, unknown> = JSON.parse(row.data)
+  const entry = { type, ...threadFields(thread, alsoInConversation), ...others }
+  return { ...row, data: encodeWith(entry, { data: textAt(row.data, ['data']) }) }
 }
 
 /** Whether entries of this kind can be put back from an export. */
@@ -73,7 +94,10 @@ export function replayEntry(
   const { type, ref = 0 } = fields
   if (!isReplayable(type)) return refuse('badRequest', `entry.type: ${type} cannot be imported`)
   if (ref >= row.seq) return refuse('badRequest', `entry.ref: must be an earlier entry, got ${ref}`)
-  if (log.append(row, fields.silent) !== undefined)
+  const { thread } = fields
+  if (thread !== undefined && (thread >= row.seq || state.messages.threads.rootOf(thread) !== undefined))
+    return refuse('badRequest', `entry.thread: must be an earlier message that is no reply itself, got ${thread}`)
+  if (log.append(placed(row, fields), isQuiet(fields), thread) !== undefined)
     return refuse('conflict', `clientId: ${row.clientId ?? ''} of ${row.user} is another message here`)
   replays[type]?.(state, row, { ...fields, ref })
   return true

@@ -37,14 +37,26 @@ function encodeView(
 ): string {
   if (amendment === undefined && data.startsWith(untouched))
     return withState(`{"seq":${offset},${data.slice(1)}`, state)
-  const entry: { type: string; user?: string; at: number; text?: string; deleted?: true } = JSON.parse(data)
+  const entry: ViewedEntry = JSON.parse(data)
   const view = { seq: offset, ...entry, user: entry.user ?? info?.user ?? '' }
   if (amendment === undefined) return JSON.stringify(view)
   if (amendment.text !== null) {
     const edited = { ...view, data: undefined, text: amendment.text, editedAt: amendment.at }
     return withState(encodeWith(edited, { data: textAt(data, ['data']) }), state)
   }
-  return JSON.stringify({ seq: offset, type: entry.type, user: view.user, at: entry.at, deleted: true })
+  const { type, alsoInConversation, thread, at } = entry
+  const deleted = JSON.stringify({ seq: offset, type, alsoInConversation, thread, user: view.user, at, deleted: true })
+  return withState(deleted, state?.replies === undefined ? undefined : { ref: offset, replies: state.replies })
+}
+
+interface ViewedEntry {
+  readonly type: string
+  readonly alsoInConversation?: true
+  readonly thread?: number
+  readonly user?: string
+  readonly at: number
+  readonly text?: string
+  readonly deleted?: true
 }
 
 /** The JSON text of a view with what its message has beside its text. */

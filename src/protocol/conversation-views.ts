@@ -173,6 +173,27 @@ export const pinList = z.object({
   ),
 })
 
+const threadPart = {
+  read: z.int().describe('The user has read the replies up to this seq'),
+  unread: z.int().describe('Replies after `read` that are not deleted'),
+} as const
+
+/** A user's part in a thread. */
+export const threadState = z.object({ follows: z.boolean(), ...threadPart }).meta({ id: 'ThreadState' })
+
+/** `GET /v1/conversations/:id/threads`. */
+export const threadPage = z.object({
+  threads: z.array(
+    z.object({
+      thread: z.int().describe('Seq of the message that begins the thread'),
+      last: z.int().describe('Seq of the newest reply'),
+      ...threadPart,
+    }),
+  ),
+  unread: z.int().describe('How many of all the threads that the user follows have unread replies'),
+  next: nextCursor,
+})
+
 /** What a message has beside its text, in a page over HTTP. */
 export const messageStateView = {
   reactions: z
@@ -180,6 +201,15 @@ export const messageStateView = {
     .optional(),
   pinned: z.object({ user: z.string(), at: time, until: time.optional() }).optional(),
   edits: z.int().optional().describe('How many times it was edited'),
+  replies: z
+    .object({
+      count: z.int().describe('Replies that are not deleted'),
+      last: z.object({ seq: z.int(), user: z.string(), at: time }).describe('The newest of them'),
+      users: z.array(z.string()).describe('Users that replied, in the order of their first replies, up to five'),
+      userCount: z.int(),
+    })
+    .optional()
+    .describe('The thread that the message begins'),
 } as const
 
 /** A connection that is subscribed to a channel. */
@@ -208,6 +238,12 @@ export const presenceView = z.object({
 /** Ephemeral events in the channel of a conversation: sent to current subscribers, without an offset, and never recovered. */
 export const conversationEvents = {
   typing: z.object({ type: z.literal('typing'), user: z.string() }),
+  'thread.read': z.object({
+    type: z.literal('thread.read'),
+    user: z.string(),
+    thread: z.int().describe('Seq of the message that begins the thread'),
+    seq: z.int().describe('The user has read the replies up to this seq'),
+  }),
   read: z.object({
     type: z.literal('read'),
     user: z.string(),

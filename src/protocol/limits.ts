@@ -27,6 +27,8 @@ export const sizes = {
   ownReactions: 20,
   /** Pins of a conversation that are not over. */
   pins: 100,
+  /** Users that replied that the root of a thread names. */
+  shownRepliers: 5,
   /** Subscriptions on one connection. */
   channels: 128,
   /** Publications returned when a subscription recovers; beyond it the client pages through history. */

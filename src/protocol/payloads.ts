@@ -73,7 +73,11 @@ export const messageContent = z.strictObject({
   clientId: z.string().min(1).max(sizes.clientIdLength).refine(isPlainText, 'must be well-formed Unicode'),
   text,
   replyTo: z.int().positive().optional(),
-  thread: z.int().positive().optional(),
+  thread: z.int().positive().optional().describe('Seq of the message that begins the thread it is a reply in'),
+  alsoInConversation: z
+    .boolean()
+    .optional()
+    .describe('A reply in a thread that the conversation shows and counts, too'),
   mentions: mentionsGiven.optional(),
   attachments: z.array(attachment).max(10).optional(),
   silent: z.boolean().optional().describe('It counts as neither unread nor as a mention'),
@@ -134,6 +138,29 @@ export const reactionsPayload = z.strictObject({
 export const pinPayload = z.strictObject({
   ...ofMessage,
   until: z.int().positive().optional().describe('When the pin ends, in milliseconds since the epoch'),
+})
+/** `rpc thread.follow`; `seq` is that of the message that begins the thread. */
+export const followPayload = z.strictObject({
+  ...ofMessage,
+  follows: z.boolean().default(true).describe('false: the user follows it no more, whatever happens there'),
+})
+/** `rpc thread.read`. */
+export const threadReadPayload = z.strictObject({
+  ...ofMessage,
+  upTo: z.int().nonnegative().describe('Seq of the newest reply that was read'),
+})
+/** `rpc conversation.threads`. */
+export const threadsPayload = z.strictObject({
+  conversation: conversationId,
+  user: userId.optional().describe('Whose threads: the caller’s; an API key names the member'),
+  cursor: z.string().max(40).default(''),
+  limit: z.int().min(1).max(100).default(50),
+})
+/** Query of `GET /v1/conversations/:id/threads`. */
+export const threadsQuery = z.strictObject({
+  user: userId.optional().describe('An API key names the member'),
+  cursor: z.string().max(40).default(''),
+  limit: z.coerce.number().int().min(1).max(100).default(50),
 })
 /** `rpc conversation.read`. */
 export const readPayload = z.strictObject({ conversation: conversationId, seq: z.int().nonnegative() })

@@ -211,4 +211,11 @@ export interface MessageState {
   readonly pinned?: { readonly user: string; readonly at: number; readonly until?: number }
   /** How many times it was edited. */
   readonly edits?: number
+  /** Its thread; absent where there is no reply that is not deleted. `users` are those that replied first, of `userCount`. */
+  readonly replies?: {
+    readonly count: number
+    readonly last: { readonly seq: number; readonly user: string; readonly at: number }
+    readonly users: readonly string[]
+    readonly userCount: number
+  }
 }

@@ -32,6 +32,9 @@ class Story {
   readonly entries: LogRow[] = []
   readonly amended = new Map<number, string | null>()
   readonly present = new Set<string>()
+  /** Users that follow threads, by the messages that begin them, and how far users have read replies. */
+  readonly followers = new Map<number, readonly string[]>()
+  readonly readReplies = new Map<string, number>()
   state: NoticeState = emptyState
   /** Bans, and blocked members of a direct conversation. */
   held: Pick<Conversation, 'bans' | 'blocked'> = {}
@@ -61,6 +64,10 @@ class Story {
         if (row === undefined) return undefined
         return { kind: 'message', user: row.user, deleted: this.amended.get(seq) === null, text: undefined }
       },
+      hasThreads: this.followers.size > 0,
+      followersOf: (root) => this.followers.get(root) ?? [],
+      follows: (root, user) => this.followers.get(root)?.includes(user) === true,
+      hasReadReply: (_root, user, seq) => seq <= (this.readReplies.get(user) ?? 0),
       messagesAfter: (seq) => this.messages(seq, top),
     }
   }
@@ -261,6 +268,62 @@ describe('a message', () => {
     const story = new Story(['alice', 'bob'], {}, 'direct')
     story.amended.set(story.send('alice'), 'edited')
     expect(story.plan().notices).toMatchObject([{ text: 'edited' }])
+  })
+})
+
+describe('a reply in a thread', () => {
+  test('notifies its followers and those that it mentions, by their cursors in the thread, and no other member of a small group', () => {
+    const story = new Story(['alice', 'bob', 'carol', 'dan', 'eve'])
+    story.run()
+    story.followers.set(1, ['alice', 'bob', 'carol', 'gone'])
+    story.send('bob', { thread: 1, mentions: { users: ['dan'] } })
+    // Carol has read the conversation, and Bob the thread.
+    story.read('carol')
+    expect(story.run()).toEqual(['mention 1: dan', 'reply 1: alice carol'])
+    story.readReplies.set('carol', 2)
+    story.now += 2 * hour
+    story.send('alice', { thread: 1 })
+    expect(story.run().filter((line) => line.startsWith('reply'))).toEqual(['reply 2: bob'])
+    const [message] = story.messages(1, 2)
+    if (message === undefined) throw new Error('no message')
+    expect(judge(story.source, message, 'bob')).toEqual({
+      kind: 'reply',
+      rule: 'reply in thread 1, which the user follows',
+    })
+    expect(judge(story.source, message, 'eve')).toMatchObject({ kind: null })
+  })
+
+  test('in a direct conversation notifies a member that follows the thread as a reply', () => {
+    const story = new Story(['alice', 'bob'], {}, 'direct')
+    story.run()
+    story.send('alice', { thread: 1 })
+    expect(story.run()).toEqual([])
+    story.followers.set(1, ['bob'])
+    story.send('alice', { thread: 1 })
+    expect(story.run()).toEqual(['reply 2: bob'])
+  })
+
+  test('that the conversation shows, too, notifies like a message, and followers in a large group', () => {
+    const small = new Story(['alice', 'bob'])
+    small.run()
+    small.send('alice', { thread: 1, alsoInConversation: true })
+    expect(small.run()).toEqual(['group 1: bob'])
+    const large = new Story(['alice', 'bob', 'carol'], { groupUpTo: 0 })
+    large.run()
+    large.followers.set(1, ['carol'])
+    large.send('alice', { thread: 1, alsoInConversation: true })
+    expect(large.run()).toEqual(['reply 1: carol'])
+  })
+
+  test('leads to an e-mail while the thread is unread, also where the conversation was read', () => {
+    const story = new Story(['alice', 'bob'])
+    story.run()
+    story.followers.set(1, ['bob'])
+    story.send('alice', { thread: 1 })
+    story.run()
+    story.read('bob')
+    story.now += hour
+    expect(story.run()).toEqual(['unread 1: bob'])
   })
 })
 

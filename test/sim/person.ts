@@ -1,4 +1,5 @@
 import type { Mentions } from '../../src/events/activity.ts'
+import { errors } from '../../src/protocol/errors.ts'
 import type { History } from '../support/history.ts'
 import { Device } from './device.ts'
 import { tenant } from './neighbours.ts'
@@ -18,6 +19,8 @@ interface Around {
 export interface Content {
   readonly mentions?: Mentions | undefined
   readonly silent?: boolean
+  readonly thread?: number
+  readonly alsoInConversation?: boolean
 }
 
 /** Where a user stands in a conversation, as the user was told. */
@@ -81,9 +84,11 @@ export class Person {
 
   /** Says one thing until it is acknowledged. */
   say(conversation: string, content: Content = {}): void {
-    const clientId = `${this.user}-${++this.#said}`
+    const n = ++this.#said
+    const clientId = `${this.user}-${n}`
     this.unsettled++
-    this.#insist(conversation, clientId, words(this.user, clientId, conversation), content)
+    this.#insist(conversation, clientId, words(this.user, clientId, conversation), { ...content, ...threadOf(n) })
+    if (n % 9 === 0) this.mention('thread.read', { conversation, seq: 1 + (n % 3), upTo: this.heardUpTo(conversation) })
   }
 
   /** Asks for something whose answer does not matter, now or never. */
@@ -109,6 +114,8 @@ export class Person {
         if (seq === undefined) {
           if (reply?.error !== undefined && refusedFor.has(reply.error.code)) pending.fail()
           else pending.unknown()
+          // What it replied to is no message, or is a reply itself.
+          if (isNoThread(reply?.error?.code)) return this.#insist(conversation, clientId, text, withoutThread(content))
           return again()
         }
         pending.ok(seq)
@@ -151,3 +158,13 @@ export class Person {
     if (data['type'] === 'removed') this.list.delete(conversation)
   }
 }
+
+/** Each sixth message of a user is a reply in the thread of one of the first three, and half of those are sent to the conversation, too. */
+const threadOf = (n: number): Content =>
+  n % 6 === 5 ? { thread: 1 + (n % 3), ...(n % 4 === 1 ? { alsoInConversation: true } : {}) } : {}
+
+const withoutThread = ({ mentions, silent = false }: Content): Content => ({ mentions, silent })
+
+/** What a reply is refused with where there is no message that begins a thread. */
+const isNoThread = (code: number | undefined): boolean =>
+  code === errors.badRequest.code || code === errors.notFound.code

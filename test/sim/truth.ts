@@ -83,10 +83,10 @@ export class Truth {
     const { disk } = this.#hostOf(conversation)
     const [member] = disk.exec<{ read: number }>('SELECT read FROM members WHERE user = ?', user)
     if (member === undefined) return undefined
-    const own = `SELECT max(seq) AS seq FROM messages WHERE user = ? AND data LIKE '{"type":"message%'`
+    const own = `SELECT max(seq) AS seq FROM messages WHERE user = ? AND data LIKE '{"type":"message%' AND ${inConversation}`
     const written = disk.exec<{ seq: number | null }>(own, user).one().seq ?? 0
     const read = Math.max(member.read, written)
-    const isUnread = `client_id IS NOT NULL AND data NOT LIKE '%"silent":true%' AND user <> ? AND seq > ? AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)`
+    const isUnread = `client_id IS NOT NULL AND ${inConversation} AND data NOT LIKE '%"silent":true%' AND user <> ? AND seq > ? AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)`
     const unread = disk.exec<{ seq: number }>(`SELECT seq FROM messages WHERE ${isUnread}`, user, read)
     const named = disk.exec<{ seq: number; users: string; everyone: number }>('SELECT * FROM mentions')
     const mentions = named.filter(
@@ -120,7 +120,7 @@ export class Truth {
     const { disk } = this.#hostOf(conversation)
     const rows = disk.exec<{ seq: number; data: string }>('SELECT seq, data FROM messages ORDER BY seq').toArray()
     const states = statesOf(rows.map(({ seq, data }) => ({ seq, entry: readEntry(JSON.parse(data)) })))
-    const made = [...states].flatMap(([ref, { reactions, pinned, edits }]) => {
+    const made = [...states].flatMap(([ref, { reactions, pinned, edits, replies }]) => {
       const counts = reactions.map(({ reaction, users }) => ({
         reaction,
         count: users.length,
@@ -131,6 +131,7 @@ export class Truth {
         ...(counts.length === 0 ? {} : { reactions: counts }),
         ...(pinned === undefined || this.#isDeleted(conversation, ref) ? {} : { pinned }),
         ...(edits === 0 ? {} : { edits }),
+        ...(replies === undefined ? {} : { replies }),
       }
       return Object.keys(state).length > 1 ? [state] : []
     })
@@ -167,6 +168,9 @@ export class Truth {
     )
   }
 }
+
+/** Entries that are no replies that only a thread shows. */
+const inConversation = `data NOT LIKE '{"type":"message","thread":%'`
 
 /** An object with its fields in the order of their names. */
 const sorted = (state: unknown): unknown =>

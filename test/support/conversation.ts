@@ -23,13 +23,19 @@ export class MemoryLog implements Log, Amendments {
 
   readonly quiet = new Set<number>()
 
-  append(row: LogRow, quiet = false) {
+  /** Called with each entry that is added, and the thread that it is a reply in. */
+  noteEntry = (_row: LogRow, _thread: number | undefined): void => undefined
+  readonly threads = new Map<number, number>()
+
+  append(row: LogRow, quiet = false, thread?: number) {
     const known =
       row.clientId === null
         ? undefined
         : this.rows.find(({ user, clientId }) => user === row.user && clientId === row.clientId)
     if (known === undefined) this.rows.push(row)
     if (known === undefined && quiet) this.quiet.add(row.seq)
+    if (known === undefined && thread !== undefined) this.threads.set(row.seq, thread)
+    if (known === undefined) this.noteEntry(row, thread)
     return known
   }
 
@@ -149,10 +155,28 @@ export class TestConversation implements ConversationState {
   #openTables(): MessageStateTables {
     for (const statements of conversationSchema) this.#disk.exec(statements)
     const tables = new MessageStateTables(this.#disk)
+    this.log.noteEntry = ({ seq, at, user, client, clientId, data }, thread) =>
+      void this.#disk.exec(
+        `INSERT INTO messages (seq, at, user, client, client_id, data, thread, reply) VALUES (?, ?, ?, ?, ?, ?, ?7,
+         1 + coalesce((SELECT reply FROM messages WHERE thread = ?7 ORDER BY seq DESC LIMIT 1), 0))`,
+        seq,
+        at,
+        user,
+        client,
+        clientId,
+        data,
+        thread ?? null,
+      )
     this.log.noteAmendment = (ref, text) => {
-      this.#disk.exec('INSERT OR REPLACE INTO amendments (ref, at, text) VALUES (?, 0, ?)', ref, text)
+      this.#disk.exec(
+        `INSERT OR REPLACE INTO amendments (ref, at, text, thread)
+         SELECT ?1, 0, ?2, (SELECT thread FROM messages WHERE seq = ?1)`,
+        ref,
+        text,
+      )
       if (text === null) tables.deleted(ref)
     }
+    for (const row of this.log.rows) this.log.noteEntry(row, this.log.threads.get(row.seq))
     for (const [ref, text] of this.log.amended) this.log.noteAmendment(ref, text)
     return tables
   }

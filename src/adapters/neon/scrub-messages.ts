@@ -3,14 +3,17 @@ import type { ProjectionBatch } from '../../events/projection.ts'
 import type { Database } from './connect.ts'
 
 /**
- * Removes the content of deleted messages and of their edits; seq, author and time stay (see events/tombstone.ts). A
- * message's body is not read: its data may hold characters that Postgres' JSON functions refuse. Returns the rows it
+ * Removes the content of deleted messages and of their edits; seq, author, time and thread stay (see events/tombstone.ts). A
+ * message's body is not parsed: its data may hold characters that Postgres' JSON functions refuse. Its thread is in its first fields. Returns the rows it
  * changed, since caches may hold copies.
  */
 const statement = `
 UPDATE messages m SET body = CASE WHEN m.seq = s.seq
-  THEN json_build_object('type', 'message', 'id', m.conversation_id || '.' || m.seq, 'user', m.user_id,
-    'at', round(extract(epoch FROM m.sent_at) * 1000)::bigint, 'clientId', m.client_id, 'deleted', true)::text
+  THEN json_strip_nulls(json_build_object('type', 'message',
+    'alsoInConversation', CASE WHEN m.body ~ '^{"type" ?: ?"message", ?"alsoInConversation" ?: ?true,' THEN true END,
+    'thread', substring(m.body FROM '^{"type" ?: ?"message", ?(?:"alsoInConversation" ?: ?true, ?)?"thread" ?: ?([0-9]{1,15}),')::bigint,
+    'id', m.conversation_id || '.' || m.seq, 'user', m.user_id,
+    'at', round(extract(epoch FROM m.sent_at) * 1000)::bigint, 'clientId', m.client_id, 'deleted', true))::text
   ELSE json_build_object('type', 'message.edited', 'user', m.user_id,
     'at', round(extract(epoch FROM m.sent_at) * 1000)::bigint, 'ref', s.seq, 'text', '', 'deleted', true)::text END
 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]) AS s(tenant_id, placement_epoch, conversation_id, seq)

@@ -9,6 +9,7 @@ import { defineCommand } from '../command.ts'
 import { messageSent, type MessageSent } from '../message-entries.ts'
 import type { Place } from '../ports.ts'
 import { refuseTooSoon } from '../slow-mode.ts'
+import { noteReply, threadFields } from '../threads.ts'
 import type { Actor } from '../types.ts'
 import { scheduledMessage, sentMessage } from '../../protocol/conversation-views.ts'
 import { typingData } from './report-typing.ts'
@@ -105,14 +106,17 @@ export function send(
   const missing = isReply ? unknownReference(state, content, seq) : undefined
   if (missing !== undefined) return missing
 
-  const { dataText, ...fields } = content
+  const { dataText, thread, alsoInConversation, ...fields } = content
   const id = messageId(state.conversation.id, seq)
-  const message: MessageSent = { type: 'message', id, user: actor.user, at: state.now, ...fields }
+  const place = thread === undefined ? undefined : threadFields(thread, alsoInConversation)
+  const message: MessageSent = { type: 'message', ...place, id, user: actor.user, at: state.now, ...fields }
   const row = toRow(seq, actor, message, content.clientId, dataText)
-  const known = state.log.append(row, content.silent)
+  const isQuiet = content.silent === true || (thread !== undefined && alsoInConversation !== true)
+  const known = state.log.append(row, isQuiet, thread)
   if (known !== undefined) return sent(state, known, true)
   applied.publications.push(toPublication(row))
-  if (content.mentions !== undefined && content.silent !== true) state.readStates.noteMentions(seq, content.mentions)
+  if (content.mentions !== undefined && !isQuiet) state.readStates.noteMentions(seq, content.mentions)
+  if (thread !== undefined) noteReply(state, row, thread, content.mentions)
   if (applied.events.length > 0) dropTyping(applied, actor.user)
   return sent(state, row, false)
 }

@@ -22,6 +22,9 @@ import { updateConversation } from './update-conversation.ts'
 import { sendMessage } from './send-message.ts'
 import { setRole } from './set-role.ts'
 import { unpinMessage } from './unpin-message.ts'
+import { followThread } from './follow-thread.ts'
+import { listThreads } from './list-threads.ts'
+import { readThread } from './read-thread.ts'
 import { unreact } from './unreact.ts'
 
 /** Every command of a conversation. The rpc methods, the routes and the API reference are made from this list. */
@@ -50,6 +53,9 @@ export const commands: readonly Command[] = [
   pinMessage,
   unpinMessage,
   listPins,
+  listThreads,
+  followThread,
+  readThread,
   markRead,
   reportTyping,
 ]

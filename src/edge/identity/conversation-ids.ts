@@ -1,4 +1,5 @@
 import { inboxNotesOf, type conversationOf } from '../../../durable-objects/address.ts'
+import type { RepliesQuery } from '../../../durable-objects/contracts.ts'
 import { callConversation } from '../../../durable-objects/open-actors.ts'
 import { refuseAll } from '../../conversations/apply-commands.ts'
 import type { Actor } from '../../conversations/types.ts'
@@ -70,6 +71,7 @@ export function possibleConversation(env: Env, tenant: string, id: string) {
       if (answer.status !== wholePage && answer.status !== knownPage) return await answer.json<HistoryAnswer>()
       return { kind: 'encoded', json: answer.body, etag: answer.headers.get('etag') ?? undefined }
     },
+    replies: (actor: Actor, query: RepliesQuery) => ask((conversation) => conversation.replies(actor, query)),
     presence: (actor: Actor, form: PresenceForm) =>
       ask((conversation) => conversation.presence(actor, form), 'permissionDenied'),
     explainNotices: (user: string) => ask((conversation) => conversation.explainNotices(user)),

@@ -5,6 +5,7 @@ import { userOf, type Role } from './cast.ts'
 import {
   banners,
   editors,
+  followers,
   inside,
   joiners,
   leavers,
@@ -178,6 +179,52 @@ export const commandUses: Readonly<Record<string, readonly CommandUse[]>> = {
   ],
   'message.unpin': [{ says: 'unpins a message', may: pinners, input: ({ others }) => ({ seq: others }), idle: true }],
   'conversation.pins': [{ says: 'lists the pins', may: inside, idle: true }],
+  'conversation.threads': [
+    { says: 'lists their threads', may: inside, unfit: [...servers, 'anonymous'], idle: true },
+    {
+      says: 'lists the threads of another user',
+      may: ['server'],
+      input: ({ friend }) => ({ user: friend }),
+      unfit: ['foreign server'],
+      idle: true,
+    },
+  ],
+  'thread.follow': [
+    {
+      says: 'follows a thread',
+      may: followers,
+      input: ({ others }) => ({ seq: others }),
+      unfit: servers,
+      idle: true,
+    },
+    {
+      says: 'follows a thread for a member',
+      may: ['server'],
+      input: ({ others, friend }) => ({ seq: others, user: friend }),
+      told: 403,
+      unfit: ['foreign server'],
+      idle: true,
+      overHttpOnly: true,
+    },
+  ],
+  'thread.read': [
+    {
+      says: 'reads a thread',
+      may: followers,
+      input: ({ others }) => ({ seq: others, upTo: 1_000_000 }),
+      unfit: servers,
+      idle: true,
+    },
+    {
+      says: 'reads a thread for a member',
+      may: ['server'],
+      input: ({ others, friend }) => ({ seq: others, upTo: 1_000_000, user: friend }),
+      told: 403,
+      unfit: ['foreign server'],
+      idle: true,
+      overHttpOnly: true,
+    },
+  ],
   'conversation.read': [
     {
       says: 'moves their read cursor',

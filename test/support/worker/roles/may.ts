@@ -74,6 +74,8 @@ export const rulers = { ...owners, direct: [] } as const
 export const risers = { group: ['owner'], channel: ['owner'], direct: [] } as const
 /** Callers that may join by themselves: in a group only those who could add other users. */
 export const joiners = { ...inside, group: managers.group, direct: [] } as const
+/** Members, whom threads have a part for. */
+export const followers = { group: members, channel: members, direct: pair } as const
 export const leavers = { group: members, channel: members, direct: [] } as const
 /** An owner may leave, but only the tenant or another owner removes an owner. */
 export const sendersAway = { group: ['server', 'owner'], channel: ['server', 'owner'], direct: [] } as const

@@ -16,6 +16,9 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
   'GET /v1/conversations/{id}/messages/{seq}/edits': [
     { says: 'lists the texts of a message', may: inside, ask: ({ others }) => ({ seq: others }), idle: true },
   ],
+  'GET /v1/conversations/{id}/threads/{seq}/replies': [
+    { says: 'lists the replies in a thread', may: inside, ask: ({ others }) => ({ seq: others }), idle: true },
+  ],
   'GET /v1/conversations/{id}/presence': [{ says: 'reads its presence', may: inside, idle: true }],
 }
 
