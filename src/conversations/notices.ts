@@ -1,4 +1,5 @@
 import type { ChatNoticeKind, ChatRules } from '../protocol/chat-notifications-api.ts'
+import { isInThreadOnly } from './threads.ts'
 import type { Conversation, LogRow, Member, Target } from './types.ts'
 
 /** A message as far as it decides about notifications. */
@@ -135,7 +136,7 @@ export function noticeMessage(
     isSilent: silent === true,
     replyTo,
     thread,
-    isInThreadOnly: thread !== undefined && alsoInConversation !== true,
+    isInThreadOnly: isInThreadOnly({ thread, alsoInConversation }),
     named: users ?? [],
     everyone: here === true || channel === true,
   }

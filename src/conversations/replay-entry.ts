@@ -2,7 +2,7 @@ import { encodeWith } from '../kernel/json.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import { textAt } from '../protocol/protobuf/json-text.ts'
 import type { ConversationState } from './state.ts'
-import { noteReply, threadFields } from './threads.ts'
+import { isInThreadOnly, noteReply, threadFields } from './threads.ts'
 import type { LogRow } from './types.ts'
 
 type ReplayState = Pick<ConversationState, 'log' | 'amendments' | 'messages' | 'readStates'> & {
@@ -59,8 +59,7 @@ const replays: Readonly<Record<string, Replay>> = {
 }
 
 /** Whether a message does not count in the conversation. */
-const isQuiet = ({ silent, thread, alsoInConversation }: Fields): boolean =>
-  silent === true || (thread !== undefined && alsoInConversation !== true)
+const isQuiet = (fields: Fields): boolean => fields.silent === true || isInThreadOnly(fields)
 
 /** A reply whose first fields say where it is shown, as those that are sent. */
 function placed(row: LogRow, { thread, alsoInConversation }: Fields): LogRow {

@@ -30,6 +30,8 @@ export interface ConversationState {
   readonly noteRemovalOfAll: (version: number) => void
 }
 
+type Readable = Pick<ConversationState, 'conversation' | 'members' | 'now'>
+
 /** What the commands of one call did: an answer to each, and what the subscribers receive. */
 export interface AppliedCommands extends Recovering {
   readonly results: StreamResult[]
@@ -88,10 +90,7 @@ export function toRow(
  * Whether `actor` may read here. Other users get the answer of a conversation that does not exist, and so do the
  * anonymous: a channel is for the tenant's users, whom its server knows by name.
  */
-export function mayRead(
-  { conversation, members, now }: Pick<ConversationState, 'conversation' | 'members' | 'now'>,
-  actor: Actor,
-): Refusal | undefined {
+export function mayRead({ conversation, members, now }: Readable, actor: Actor): Refusal | undefined {
   if (conversation.deletedAt !== undefined) return refuse('notFound')
   if (actor.server || members.get(actor.user) !== undefined) return undefined
   return conversation.type === 'channel' && actor.user !== ''

@@ -10,6 +10,15 @@ import type { Actor, LogRow } from './types.ts'
 export const threadFields = (thread: number, alsoInConversation: boolean | undefined) =>
   alsoInConversation === true ? ({ alsoInConversation, thread } as const) : ({ thread } as const)
 
+interface Placed {
+  readonly thread?: number | undefined
+  readonly alsoInConversation?: boolean | undefined
+}
+
+/** Whether only a thread shows a message, so that the conversation does not count it. */
+export const isInThreadOnly = ({ thread, alsoInConversation }: Placed): boolean =>
+  thread !== undefined && alsoInConversation !== true
+
 type NotedIn = Pick<ConversationState, 'amendments' | 'messages'> & {
   readonly members: Pick<ConversationState['members'], 'get'>
 }

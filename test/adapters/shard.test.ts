@@ -5,6 +5,7 @@ import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements
 import { selectTenants } from '../../src/adapters/neon/select-tenants.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
 import { loadConfig } from '../../src/config.ts'
+import { tombstone } from '../../src/events/tombstone.ts'
 import type { ProjectedProperties, ProjectedRow, ProjectionBatch } from '../../src/events/projection.ts'
 import { readRange } from '../support/read-range.ts'
 import { startShardWorld, type ShardWorld } from '../support/shard-world.ts'
@@ -187,6 +188,25 @@ describe('taking words out', () => {
       { type: 'message.edited', user: 'alice', at: sentAt + 3, ref: 1, text: '', deleted: true },
       JSON.parse(edit(4, 2, 'kept').data),
     ])
+  })
+
+  test('leaves a deleted reply in its thread, also when the batch comes again, and takes no text for one', async () => {
+    await placeOnShard(shard, 'threads', { shard: 'shard0', epoch: 1 })
+    const reply = (seq: number, place: object): ProjectedRow => {
+      const { type, ...fields }: Record<string, unknown> = JSON.parse(message(seq).data)
+      return { ...message(seq), data: JSON.stringify({ type, ...place, ...fields, text: '"thread":9,' }) }
+    }
+    const rows = [
+      message(1, { text: '{"type":"message","thread":9,' }),
+      reply(2, { thread: 1 }),
+      reply(3, { alsoInConversation: true, thread: 1 }),
+    ]
+    await writeBatches(shard, [batchOf('threads', rows)])
+    for (const _ of [1, 2]) await writeBatches(shard, [batchOf('threads', rows, { scrubbed: [1, 2, 3] })])
+    const found = (await read('threads')).map(({ data }) => data)
+    expect(found.map((data) => JSON.parse(data))).toEqual(rows.map(({ data }) => JSON.parse(tombstone(data))))
+    // As its conversation writes them, so that both have one checksum.
+    for (const data of found) expect(data.endsWith('"deleted":true}')).toBe(true)
   })
 
   test('reaches no message of another tenant or conversation at the same place', async () => {

@@ -70,8 +70,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a send is acknowledged before it is written',
     file: 'src/conversations/commands/send-message.ts',
-    from: 'const known = state.log.append(row, content.silent)',
-    to: 'const known: { seq: number; at: number } | undefined = void queueMicrotask(() => state.log.append(row, content.silent))',
+    from: 'const known = state.log.append(row, isQuiet, thread)',
+    to: 'const known: { seq: number; at: number } | undefined = void queueMicrotask(() => state.log.append(row, isQuiet, thread))',
     tests: simulation,
   },
   {
@@ -94,6 +94,20 @@ export const bugs: readonly Bug[] = [
     from: 'AND text IS NULL AND quiet = 0',
     to: 'AND text IS NULL',
     tests: simulation,
+  },
+  {
+    name: 'a reply in a thread moves the cursor of its author in the conversation',
+    file: 'durable-objects/conversation/conversation.ts',
+    from: 'else if (!data.startsWith(replyEntry)) members.wrote',
+    to: 'else members.wrote',
+    tests: simulation,
+  },
+  {
+    name: 'a deleted reply stays counted in its thread',
+    file: 'durable-objects/conversation/thread-table.ts',
+    from: 'WHERE thread = ?1 AND text IS NULL) AS n`',
+    to: 'WHERE thread = ?1 AND text IS NULL AND ref < 0) AS n`',
+    tests: ['test/conversations/threads.test.ts'],
   },
   {
     name: 'a gap is not noticed',

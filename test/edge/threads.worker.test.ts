@@ -81,7 +81,10 @@ test('cursors, followers and deletions of a thread are as they were once the act
   const before = await read()
   expect(before).toMatchObject([
     { replies: { count: 1, last: { seq: 2 }, users: ['bob', 'carol'] } },
-    { replies: [{ seq: 3, thread: 1, alsoInConversation: true, deleted: true }, { seq: 2 }], own: { read: 2, unread: 0 } },
+    {
+      replies: [{ seq: 3, thread: 1, alsoInConversation: true, deleted: true }, { seq: 2 }],
+      own: { read: 2, unread: 0 },
+    },
     { own: { follows: false } },
     { own: { follows: true, unread: 1 } },
   ])
@@ -95,9 +98,12 @@ test('a connection that was away recovers replies in their places, and others of
   const { epoch } = await bob.subscribe(lunch)
   const read = await call(`POST ${path}/threads/1/read`, { as: alice, body: { upTo: 3 } })
   expect(read.body).toEqual({ follows: true, read: 3, unread: 0 })
-  await expect
-    .poll(() => bob.line.pushes().some((push) => JSON.stringify(push).includes('"thread.read"')))
-    .toBe(true)
+  expect((await bob.notices(lunch, 'thread.read')).data).toEqual({
+    type: 'thread.read',
+    user: 'alice',
+    thread: 1,
+    seq: 3,
+  })
   const again = await connectAs(tenant, 'carol')
   const { subscribe } = await again.recover(lunch, { offset: 1, epoch })
   expect(subscribe).toMatchObject({

@@ -9,7 +9,7 @@ import { defineCommand } from '../command.ts'
 import { messageSent, type MessageSent } from '../message-entries.ts'
 import type { Place } from '../ports.ts'
 import { refuseTooSoon } from '../slow-mode.ts'
-import { noteReply, threadFields } from '../threads.ts'
+import { isInThreadOnly, noteReply, threadFields } from '../threads.ts'
 import type { Actor } from '../types.ts'
 import { scheduledMessage, sentMessage } from '../../protocol/conversation-views.ts'
 import { typingData } from './report-typing.ts'
@@ -111,7 +111,7 @@ export function send(
   const place = thread === undefined ? undefined : threadFields(thread, alsoInConversation)
   const message: MessageSent = { type: 'message', ...place, id, user: actor.user, at: state.now, ...fields }
   const row = toRow(seq, actor, message, content.clientId, dataText)
-  const isQuiet = content.silent === true || (thread !== undefined && alsoInConversation !== true)
+  const isQuiet = content.silent === true || isInThreadOnly(content)
   const known = state.log.append(row, isQuiet, thread)
   if (known !== undefined) return sent(state, known, true)
   applied.publications.push(toPublication(row))
