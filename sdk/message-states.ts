@@ -49,7 +49,7 @@ export function statesOf(placed: readonly Placed[]): ReadonlyMap<number, Message
     if (entry.type === 'reaction.removed')
       change(entry.ref, (state) => ({ ...state, reactions: without(state.reactions, entry.member, entry.reaction) }))
     if (entry.type === 'pin.added') change(entry.ref, (state) => ({ ...state, pinned: pinOf(entry) }))
-    if (entry.type === 'pin.removed') change(entry.ref, ({ pinned: _, ...state }) => state)
+    if (entry.type === 'pin.removed') change(entry.ref, ({ reactions, edits }) => ({ reactions, edits }))
     if (entry.type === 'message.edited') change(entry.ref, (state) => ({ ...state, edits: state.edits + 1 }))
     if (entry.type === 'message.deleted') change(entry.ref, (state) => ({ ...state, edits: 0 }))
   }

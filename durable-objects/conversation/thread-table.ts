@@ -106,7 +106,7 @@ export class ThreadTable implements Threads {
        (SELECT root FROM thread_users WHERE user = ? AND follows = 1 ORDER BY root DESC LIMIT ${maxFollowed})`,
       user,
       user,
-    ).map(({ follows: _, ...part }) => part)
+    ).map(({ root, last, read, unread }) => ({ root, last, read, unread }))
   }
 
   followersOf(root: number): string[] {

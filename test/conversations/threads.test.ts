@@ -171,7 +171,7 @@ describe('a thread', () => {
     })
   })
 
-  test('names an erased user by the pseudonym, who follows it no more', () => {
+  test('names an erased user by the pseudonym, which does not follow it', () => {
     const { conversation, reply, repliesOf, part } = story()
     reply('bob')
     conversation.messages.erase({ user: 'bob', pseudonym: 'erased-1', messages: 'keep-anonymous' }, 0, 100)
@@ -274,7 +274,7 @@ test('a client that received the log, before texts were removed or after, shows 
   )
 })
 
-test('what is unread of a thread is what a recount of the log finds', () => {
+test('the count of unread replies in a thread is that of a recount of the log', () => {
   fc.assert(
     fc.property(steps, (given) => {
       const conversation = new TestConversation(people)

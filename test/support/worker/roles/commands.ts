@@ -180,7 +180,7 @@ export const commandUses: Readonly<Record<string, readonly CommandUse[]>> = {
   'message.unpin': [{ says: 'unpins a message', may: pinners, input: ({ others }) => ({ seq: others }), idle: true }],
   'conversation.pins': [{ says: 'lists the pins', may: inside, idle: true }],
   'conversation.threads': [
-    { says: 'lists their threads', may: inside, unfit: [...servers, 'anonymous'], idle: true },
+    { says: 'lists their threads', may: inside, unfit: servers, idle: true },
     {
       says: 'lists the threads of another user',
       may: ['server'],
@@ -276,7 +276,7 @@ export const commandCalls: Readonly<Record<string, readonly Call[]>> = Object.fr
 )
 
 /** Splits an input into what stands in the path and what stands in the body. */
-function requestOf({ path, body }: OperationDefinition, input: Readonly<Record<string, unknown>>): Asked {
+function requestOf({ path, body, query }: OperationDefinition, input: Readonly<Record<string, unknown>>): Asked {
   const fields = Object.entries(input)
   const isInPath = ([name]: [string, unknown]) => path.includes(`{${name}}`)
   const { user, seq, reaction } = Object.fromEntries(fields.filter(isInPath))
@@ -284,6 +284,10 @@ function requestOf({ path, body }: OperationDefinition, input: Readonly<Record<s
     ...(typeof user === 'string' ? { user } : {}),
     ...(typeof seq === 'number' ? { seq } : {}),
     ...(typeof reaction === 'string' ? { reaction } : {}),
+    ...(query === undefined ? {} : { query: queryOf(fields.filter((field) => !isInPath(field))) }),
     ...(body === undefined ? {} : { body: Object.fromEntries(fields.filter((field) => !isInPath(field))) }),
   }
 }
+
+const queryOf = (fields: readonly [string, unknown][]): string =>
+  fields.length === 0 ? '' : `?${new URLSearchParams(fields.map(([name, value]) => [name, String(value)])).toString()}`
