@@ -111,7 +111,7 @@ export function send(
   const place = thread === undefined ? undefined : threadFields(thread, alsoInConversation)
   const message: MessageSent = { type: 'message', ...place, id, user: actor.user, at: state.now, ...fields }
   const row = toRow(seq, actor, message, content.clientId, dataText)
-  const isQuiet = content.silent === true || isInThreadOnly(content)
+  const isQuiet = content.silent === true || (thread !== undefined && isInThreadOnly(content))
   const known = state.log.append(row, isQuiet, thread)
   if (known !== undefined) return sent(state, known, true)
   applied.publications.push(toPublication(row))
