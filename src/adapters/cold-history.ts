@@ -143,26 +143,6 @@ export interface Ahead {
   readonly pay: () => boolean | Promise<boolean>
 }
 
-/**
- * Entries at some seqs that a conversation does not hold, ascending; `missing` reaches from the first to the last of them. Only pages of
- * old history that have any of them are read.
- */
-export async function readColdEntries(
-  cold: ColdHistory,
-  { conversation, epoch }: { readonly conversation: string; readonly epoch: string },
-  missing: ColdRange,
-  seqs: readonly number[],
-): Promise<Publication[]> {
-  const wanted = new Set(seqs.filter((seq) => seq >= missing.first && seq <= missing.last))
-  const byPage = Map.groupBy(wanted, (seq) => Math.floor((seq - 1) / coldPageSize))
-  const read = async (own: readonly number[]): Promise<Publication[]> => {
-    const range = { ...missing, first: Math.min(...own), last: Math.max(...own) }
-    return await cold.read(conversation, epoch, range)
-  }
-  const pagesRead = await Promise.all([...byPage.values()].map(read))
-  return pagesRead.flat().filter(({ offset }) => wanted.has(offset))
-}
-
 /** The actors that a page of history is read with. */
 export interface HistoryPorts {
   history(query: HistoryQuery): Promise<HistoryAnswer>

@@ -30,3 +30,20 @@ export function pagesOf({ first, last }: SeqRange): number[] {
   const to = Math.floor((last - 1) / coldPageSize)
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index)
 }
+
+/**
+ * Entries at some seqs that an actor no longer holds; `missing` reaches from the first to the last of them. Only pages of old history
+ * that have any of them are read.
+ */
+export async function readScattered(
+  missing: ColdRange,
+  seqs: readonly number[],
+  readCold: (range: ColdRange) => Promise<Publication[]>,
+): Promise<Publication[]> {
+  const wanted = new Set(seqs.filter((seq) => seq >= missing.first && seq <= missing.last))
+  const byPage = Map.groupBy(wanted, (seq) => Math.floor((seq - 1) / coldPageSize))
+  const read = [...byPage.values()].map(async (own) => {
+    return await readCold({ ...missing, first: Math.min(...own), last: Math.max(...own) })
+  })
+  return (await Promise.all(read)).flat().filter(({ offset }) => wanted.has(offset))
+}

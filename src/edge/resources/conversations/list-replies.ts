@@ -1,8 +1,9 @@
 import { shardReaderOf, tenantOf } from '../../../../durable-objects/address.ts'
-import { coldHistory, readColdEntries } from '../../../adapters/cold-history.ts'
+import { coldHistory } from '../../../adapters/cold-history.ts'
 import { loadConfig } from '../../../config.ts'
 import { replyPageView } from '../../../conversations/entry-views.ts'
 import { encodeViews } from '../../../history/amend.ts'
+import { readScattered } from '../../../history/page.ts'
 import { messagesQuery } from '../../../protocol/api.ts'
 import { exampleMessage, messageParams } from '../../../protocol/conversation-views.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
@@ -49,7 +50,7 @@ export const listReplies = operation(definition, async ({ c, caller, params: { i
     readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, { ...page, region }),
   })
   const { seqs, epoch, missing, publications, hasMore, own } = found
-  const old = missing === undefined ? [] : await readColdEntries(cold, { conversation: id, epoch }, missing, seqs)
+  const old = missing === undefined ? [] : await readScattered(missing, seqs, (range) => cold.read(id, epoch, range))
   const newestFirst = [...old, ...publications].toSorted((one, other) => other.offset - one.offset)
   const [newest, oldest] = [Math.max(0, ...seqs), Math.min(...seqs)]
   const isForward = after !== undefined
