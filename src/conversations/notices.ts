@@ -171,8 +171,7 @@ export function invitationIn({ seq, at, user, data }: LogRow): Invitation | unde
 }
 
 /**
- * What a message notifies a member of. Every
- * trigger, the look at unread messages, the moment of sending and the explanation ask this function.
+ * What a message notifies a member of. Every trigger, the look at unread messages, the moment of sending and the explanation ask this function.
  */
 export function judge(source: NoticeSource, message: NoticeMessage, user: string): Judgement {
   const { rules, conversation, memberCount } = source
