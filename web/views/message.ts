@@ -60,15 +60,15 @@ export function rowShows(row: Row, { direct, manages, reacts, now }: Setting): s
 }
 
 function noticeWords({ what, user, subject, role }: Extract<Row, { kind: 'notice' }>['line']): string {
-  const [by, whom] = [names.of(user), names.of(subject)]
+  const [by, member] = [names.of(user), names.of(subject)]
   if (what === 'renamed') return `${by || 'Unknown user'} named this “${subject}”`
   if (what === 'role') {
     const part = role === 'member' ? 'a member like others' : `an ${role}`
-    return user === '' ? `${whom} is ${part} now` : `${by} made ${whom} ${part}`
+    return user === '' ? `${member} is ${part} now` : `${by} made ${member} ${part}`
   }
   const byOneself = user === subject
-  if (what === 'joined') return byOneself || user === '' ? `${whom} joined` : `${by} added ${whom}`
-  return byOneself || user === '' ? `${whom} left` : `${by} removed ${whom}`
+  if (what === 'joined') return byOneself || user === '' ? `${member} joined` : `${by} added ${member}`
+  return byOneself || user === '' ? `${member} left` : `${by} removed ${member}`
 }
 
 function messageNode({ line, first, last, queued }: Extract<Row, { kind: 'message' }>, setting: Setting): Element {
@@ -154,7 +154,7 @@ function meta(line: MessageLine, last: boolean, { now, actions }: Setting): Elem
 const isPinned = ({ pinned }: MessageLine, now: number): boolean =>
   pinned !== undefined && (pinned.until === undefined || pinned.until > now)
 
-/** What was reacted with, how often, and by whom. */
+/** What was reacted with, how often, and by member. */
 function reactions(
   line: MessageLine,
   given: NonNullable<MessageLine['reactions']>,
