@@ -28,6 +28,8 @@ export interface Settings {
   /** Lets jobs post to loopback, for trying them out. */
   readonly allowPrivateEndpoints: boolean
   readonly profile: Profile
+  /** Whether a development system has the bot of examples/bot, which greets new users of the page. */
+  readonly hasGuide: boolean
   /** The operator's key, when one was given; otherwise the data folder's own. */
   readonly adminKey: string | undefined
   /** How long jobs under way may take to end when it is told to end. */
@@ -68,6 +70,7 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], la
     tuned: readTuned(env),
     allowPrivateEndpoints: env['ALLOW_PRIVATE_ENDPOINTS'] === '1',
     profile: readProfile(env, launcher),
+    hasGuide: launcher === 'start' && env['PARLEY_GUIDE'] !== 'off',
     adminKey: env['ADMIN_KEY'] || undefined,
     drainSeconds: wholeNumber(env, 'DRAIN_SECONDS', 0, 600) ?? 5,
     inspectorPort: wholeNumber(env, 'INSPECTOR_PORT', 1, 65_535),

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { startBot } from '../examples/bot/bot.ts'
 import { buildAll } from './build.ts'
 import { startClock } from './clock.ts'
 import { recreateAlarms, recreateGateways } from './gateways.ts'
@@ -92,8 +93,22 @@ async function start(
   cleanups.push(await registerReplicas(operator, standIns.replicas ?? {}))
   cleanups.push(() => drain(operator, settings, running))
   cleanups.push(startClock(config.crons, running))
+  if (settings.hasGuide && isDevelopment(settings.profile)) cleanups.push(startGuide(origin))
   console.log(banner(settings, [...notes, ...splitNotes(split), ...standIns.notes]))
   return running
+}
+
+/** Starts the bot that greets new users of the page; without it the page is only emptier. Returns how to end it. */
+function startGuide(url: string): () => Promise<void> {
+  const started = startBot({
+    url,
+    apiKey: localApiKey,
+    failed: (thrown) => console.error(`the guide of the page could not answer: ${oneLine(thrown)}`),
+  }).catch((thrown: unknown) => {
+    console.error(`the guide of the page does not run: ${oneLine(thrown)}`)
+    return () => {}
+  })
+  return async () => (await started)()
 }
 
 /** What the banner says of contexts in Workers of their own. */

@@ -31,6 +31,7 @@ export function usageOf(launcher: Launcher): string {
     '  PORT, HOST       where to listen (8787, 127.0.0.1)',
     '  PARLEY_DATA      the data folder (.parley)',
     `  PARLEY_PROFILE   ${profiles}`,
+    ...(launcher === 'start' ? ['  PARLEY_GUIDE     off: no bot that greets new users of the page'] : []),
     '  DRAIN_SECONDS    how long jobs under way may take at the end (5)',
   ].join('\n')
 }

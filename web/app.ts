@@ -15,6 +15,8 @@ import { Sidebar } from './views/sidebar.ts'
 
 const defaultTextBytes = 16_384
 const aMinute = 60_000
+/** The bot of examples/bot. */
+const guide = 'guide'
 
 /** The chat page of one person: the list, the open conversation, and word of the connection. */
 export class App {
@@ -64,6 +66,11 @@ export class App {
     this.#parley.connection.changes.listen(this.#draw)
     this.#list.changes.listen(this.#draw)
     names.changes.listen(this.#draw)
+    const first = this.#list.changes.listen(() => {
+      if (this.#list.loading) return
+      first()
+      if (this.#list.items.length === 0) void this.#meetGuide()
+    })
     this.#parley.inbox.listen((update) => this.#open?.hear(update))
     addEventListener('hashchange', () => this.#route())
     addEventListener('online', this.#draw)
@@ -71,6 +78,17 @@ export class App {
     // Asked by the browser, in its own words, where it keeps nothing: what waits for a connection would be lost.
     addEventListener('beforeunload', (event) => this.#parley.hasUnsent && event.preventDefault())
     setInterval(this.#draw, aMinute)
+  }
+
+  /** A new user of a development system finds the bot that runs there; a system without it has an empty list. */
+  async #meetGuide(): Promise<void> {
+    try {
+      const known = await this.#parley.notifications.names([guide])
+      if (known.has(guide) && this.#parley.user !== guide)
+        await this.#parley.conversations.create({ type: 'direct', members: [guide] })
+    } catch {
+      // The list is empty, and says how to begin.
+    }
   }
 
   /** Shows what the address names: a conversation, or none. */
@@ -147,4 +165,15 @@ const nothingOpen = (): HTMLElement =>
     { class: 'nothing', tabindex: -1 },
     h('div', { class: 'hoist' }, ...hoist()),
     h('p', {}, 'Choose a conversation, or start a new one.'),
+    h(
+      'p',
+      { class: 'hint' },
+      'Alone here? ',
+      h(
+        'a',
+        { href: `${location.pathname}?as=bob`, target: '_blank', rel: 'noopener' },
+        'Be a second user in another tab',
+      ),
+      ' and write to yourself.',
+    ),
   )

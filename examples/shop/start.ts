@@ -100,6 +100,7 @@ function startParley(): Promise<never> {
     stdio: 'inherit',
     env: {
       ...process.env,
+      PARLEY_GUIDE: 'off',
       PORT: String(firstPort),
       PARLEY_DATA: join(data, 'parley'),
       // The Workers of the shop are on this machine.

@@ -720,3 +720,35 @@ const keptIn = (page: Page): Promise<number> =>
       }
     }
   })`)
+
+describe.skipIf(absent)('a new user of a development system', () => {
+  let server: Server
+  let browser: Browser
+
+  beforeAll(async () => {
+    server = await startServer({ guide: true })
+    browser = await launchBrowser()
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+
+  test('finds a bot that greets and answers, and a channel in which something has been said', async () => {
+    const alice = await Person.arrive(browser, server.url, 'alice')
+    const guide = alice.list.getByRole('link').filter({ has: alice.page.locator('.name').getByText('Guide') })
+    await guide.getByLabel('1 unread').waitFor()
+    await guide.click()
+    await alice.header.getByRole('heading', { name: 'Guide' }).waitFor()
+    await alice.page.locator('.bubble').getByText('Hello! I am a bot').waitFor()
+    await alice.say('help')
+    await alice.page.locator('.bubble').getByText('What you can look at:').waitFor()
+    await alice.open('Welcome')
+    await alice.page.locator('.bubble').getByText('This channel is open to every user').waitFor()
+    await alice.page.reload()
+    await guide.getByText('What you can look at').waitFor()
+    expect(await alice.list.getByRole('link').count()).toBe(2)
+    expect(alice.faults).toEqual([])
+  })
+})

@@ -18,16 +18,17 @@ const readyWithinMs = 120_000
 const limits = { LIMIT_MESSAGES_PER_SECOND: '2' }
 
 /** Starts the whole system in an empty folder on a free port; `PARLEY_URL` names one that runs already. */
-export async function startServer(): Promise<Server> {
+export async function startServer({ guide = false }: { readonly guide?: boolean } = {}): Promise<Server> {
   const given = process.env['PARLEY_URL']
   if (given !== undefined) return { url: given, stop: async () => {} }
 
   const data = await mkdtemp(join(tmpdir(), 'parley-browser-'))
   const port = await freePort()
-  let child = await launch(port, data)
+  const start = () => launch(port, data, guide)
+  let child = await start()
   const restart = async () => {
     await end(child)
-    child = await launch(port, data)
+    child = await start()
   }
   const stop = async () => {
     await end(child)
@@ -36,10 +37,10 @@ export async function startServer(): Promise<Server> {
   return { url: `http://127.0.0.1:${port}`, restart, stop }
 }
 
-async function launch(port: number, data: string): Promise<ChildProcess> {
+async function launch(port: number, data: string, guide: boolean): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['local/start.ts'], {
     cwd: join(import.meta.dirname, '../..'),
-    env: { ...process.env, ...limits, PORT: String(port), PARLEY_DATA: data },
+    env: { ...process.env, ...limits, PORT: String(port), PARLEY_DATA: data, PARLEY_GUIDE: guide ? 'on' : 'off' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said: string[] = []

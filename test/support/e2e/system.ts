@@ -108,6 +108,8 @@ export class System {
       PORT: String(this.port),
       PARLEY_DATA: this.dataDir,
       PARLEY_PROFILE: 'dev',
+      // Tests that want the bot of the page say so.
+      PARLEY_GUIDE: 'off',
       PROJECTION_DELAY_MS: '500',
     }
     const child = spawn(process.execPath, [join(root, program), ...always, ...args], {
