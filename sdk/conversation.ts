@@ -65,9 +65,9 @@ export class Conversation {
     return this.#feed.loadOlder()
   }
 
-  /** Says something: it shows at once, and is repeated until the server has it. */
-  send(text: string): void {
-    this.#say(text, {})
+  /** Says something: it shows at once, and is repeated until the server has it. `replyTo` is the seq of a message that it quotes. */
+  send(text: string, { replyTo }: { replyTo?: number | undefined } = {}): void {
+    this.#say(text, replyTo === undefined ? {} : { replyTo })
   }
 
   /** Replies in the thread of message `root`, and with `alsoInConversation` in the conversation, too. Repeated like `send`. */

@@ -30,6 +30,8 @@ export interface Message extends Common {
   readonly deleted: boolean
   /** Seq of the message that begins the thread it is a reply in; 0 for none. */
   readonly thread: number
+  /** Seq of the message that it quotes; 0 for none. */
+  readonly replyTo: number
   /** Whether the conversation shows it; a reply may be shown by its thread only. */
   readonly inConversation: boolean
 }
@@ -144,6 +146,7 @@ function readWords(given: ReturnType<typeof fields>) {
   const thread = count(given['thread'])
   return {
     thread,
+    replyTo: count(given['replyTo']),
     inConversation: thread === 0 || given['alsoInConversation'] === true,
     clientId: text(given['clientId']),
     text: text(words),

@@ -22,6 +22,8 @@ export interface MessageLine {
   readonly problem?: ParleyError
   /** Who reacted; absent where no user did. */
   readonly reactions?: readonly (Reaction & { readonly mine: boolean })[]
+  /** Seq of the message that it quotes. */
+  readonly replyTo?: number
   /** Seq of the message that begins the thread it is a reply in. */
   readonly thread?: number
   /** The thread that it begins; absent where it has no reply that is not deleted. */
@@ -97,7 +99,7 @@ const notice = (seq: number, { user, at }: { readonly user: string; readonly at:
 const messageLine = (
   me: string,
   seq: number,
-  { user, at, text, clientId, edited, deleted, thread }: Message,
+  { user, at, text, clientId, edited, deleted, thread, replyTo }: Message,
   state: MessageState | undefined,
 ): Line => ({
   kind: 'message',
@@ -112,6 +114,7 @@ const messageLine = (
   deleted,
   delivery: 'sent',
   ...(thread === 0 ? {} : { thread }),
+  ...(replyTo === 0 || deleted ? {} : { replyTo }),
   ...(state?.replies === undefined ? {} : { replies: state.replies }),
   ...(state === undefined || deleted ? {} : shownState(me, state)),
 })
@@ -121,7 +124,10 @@ const shownState = (me: string, { reactions, pinned }: MessageState) => ({
   ...(pinned === undefined ? {} : { pinned }),
 })
 
-const outgoingLine = (user: string, { clientId, at, text, delivery, problem, seq = 0, thread }: Outgoing): Line => ({
+const outgoingLine = (
+  user: string,
+  { clientId, at, text, delivery, problem, seq = 0, thread, replyTo }: Outgoing,
+): Line => ({
   kind: 'message',
   key: messageKey(user, clientId, seq),
   seq: 0,
@@ -134,6 +140,7 @@ const outgoingLine = (user: string, { clientId, at, text, delivery, problem, seq
   deleted: false,
   delivery,
   ...(thread === undefined ? {} : { thread }),
+  ...(replyTo === undefined ? {} : { replyTo }),
   ...(problem === undefined ? {} : { problem }),
 })
 

@@ -7,10 +7,15 @@ export interface Placed {
   readonly entry: Entry
 }
 
-/** Where a message is shown: in a thread, named by the message that begins it, and in the conversation, too, where that is wanted. */
+/**
+ * Where a message is shown: in a thread, named by the message that begins it, and in the conversation, too, where that is wanted; and the
+ * message that it quotes.
+ */
 export interface ThreadPlace {
   readonly thread?: number
   readonly alsoInConversation?: true
+  /** Seq of the message that it quotes. */
+  readonly replyTo?: number
 }
 
 /** A message of ours that the stream has not brought back yet. */
@@ -145,9 +150,10 @@ export const say = (
 })
 
 /** The place alone of what has one. */
-export const placeOf = ({ thread, alsoInConversation }: ThreadPlace): ThreadPlace => ({
+export const placeOf = ({ thread, alsoInConversation, replyTo }: ThreadPlace): ThreadPlace => ({
   ...(thread === undefined ? {} : { thread }),
   ...(alsoInConversation === undefined ? {} : { alsoInConversation }),
+  ...(replyTo === undefined ? {} : { replyTo }),
 })
 
 /** Messages of an earlier page, written before those on their way. */

@@ -15,6 +15,8 @@ export type Row =
       readonly last: boolean
       /** It waits for a message before it that could not leave. */
       readonly queued: boolean
+      /** The message that it quotes, where that is loaded. */
+      readonly quoted: MessageLine | undefined
     }
 
 const inOneGoMs = 5 * 60_000
@@ -24,6 +26,7 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
   const rows: Row[] = []
   let marked = unreadAfter === undefined
   let stalled = false
+  const quoted = quotedIn(lines)
   lines.forEach((line, index) => {
     const before = lines[index - 1]
     if (before === undefined || dayOf(before.at) !== dayOf(line.at))
@@ -31,7 +34,7 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
     const mark = !marked && isFromOthers(line) && line.seq > (unreadAfter ?? 0)
     if (mark) rows.push({ kind: 'unread', key: 'unread' })
     marked ||= mark
-    rows.push(rowOf(line, mark ? undefined : before, lines[index + 1], stalled))
+    rows.push(rowOf(line, mark ? undefined : before, lines[index + 1], stalled, quoted))
     stalled ||= line.kind === 'message' && line.delivery === 'waiting'
   })
   return rows
@@ -40,10 +43,33 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
 /** Something others have said. */
 export const isFromOthers = (line: Line): boolean => line.kind === 'message' && !line.mine && line.seq > 0
 
-function rowOf(line: Line, before: Line | undefined, after: Line | undefined, stalled: boolean): Row {
+/** The messages that others quote, by seq. */
+function quotedIn(lines: readonly Line[]): ReadonlyMap<number, MessageLine> {
+  const wanted = new Set(lines.flatMap((line) => (line.kind === 'message' ? (line.replyTo ?? []) : [])))
+  if (wanted.size === 0) return new Map()
+  return new Map(
+    lines.flatMap((line) => (line.kind === 'message' && wanted.has(line.seq) ? [[line.seq, line] as const] : [])),
+  )
+}
+
+function rowOf(
+  line: Line,
+  before: Line | undefined,
+  after: Line | undefined,
+  stalled: boolean,
+  quotes: ReadonlyMap<number, MessageLine>,
+): Row {
   if (line.kind === 'notice') return { kind: 'notice', key: line.key, line }
   const queued = stalled && line.delivery === 'sending'
-  return { kind: 'message', key: line.key, line, first: !together(before, line), last: !together(line, after), queued }
+  return {
+    kind: 'message',
+    key: line.key,
+    line,
+    first: !together(before, line),
+    last: !together(line, after),
+    queued,
+    quoted: quotes.get(line.replyTo ?? 0),
+  }
 }
 
 const together = (above: Line | undefined, below: Line | undefined): boolean =>

@@ -5,7 +5,8 @@ import { bytesOf, cleaned } from '../words.ts'
 
 /** What the composer hands over. */
 export interface ComposerPort {
-  send(text: string): void
+  /** `replyTo` is the seq of the message that it quotes. */
+  send(text: string, replyTo?: number): void
   /** Gives the message at `seq` these words. */
   edit(seq: number, text: string): void
   typing(): void
@@ -27,6 +28,9 @@ export class Composer {
   readonly #send: HTMLButtonElement
   readonly #counter = h('span', { id: 'counter', class: 'counter', role: 'status' })
   readonly #editing: HTMLElement
+  readonly #quoting: HTMLElement
+  readonly #quoted = h('span', { dir: 'auto' })
+  #replyTo: number | undefined
   #edited: number | undefined
   /** What was being written before an edit began. */
   #draft = ''
@@ -54,8 +58,14 @@ export class Composer {
       h('span', {}, 'Editing your message'),
       iconButton('close', 'Stop editing', () => this.#stopEditing()),
     )
+    this.#quoting = h(
+      'div',
+      { class: 'editing', hidden: true },
+      this.#quoted,
+      iconButton('close', 'Do not quote', () => this.#stopQuoting()),
+    )
     const row = h('div', { class: 'row' }, this.#field, this.#send)
-    this.element = h('form', { class: 'composer' }, this.#editing, row, this.#counter)
+    this.element = h('form', { class: 'composer' }, this.#editing, this.#quoting, row, this.#counter)
     this.#follow()
     this.#draw()
   }
@@ -90,6 +100,21 @@ export class Composer {
     this.#field.focus()
   }
 
+  /** The next message quotes the one at `seq`. */
+  quote(seq: number, author: string, text: string): void {
+    if (this.#edited !== undefined) this.#stopEditing()
+    this.#replyTo = seq
+    setText(this.#quoted, `Replying to ${author}: ${text.slice(0, 120)}`)
+    this.#quoting.hidden = false
+    this.#field.focus()
+  }
+
+  #stopQuoting(): void {
+    this.#replyTo = undefined
+    this.#quoting.hidden = true
+    this.#field.focus()
+  }
+
   #follow(): void {
     this.element.addEventListener('submit', (event) => {
       event.preventDefault()
@@ -111,6 +136,9 @@ export class Composer {
     } else if (event.key === 'Escape' && this.#edited !== undefined) {
       event.stopPropagation()
       this.#stopEditing()
+    } else if (event.key === 'Escape' && this.#replyTo !== undefined) {
+      event.stopPropagation()
+      this.#stopQuoting()
     } else if (event.key === 'ArrowUp' && this.#field.value === '' && this.#edited === undefined) {
       event.preventDefault()
       this.#port.editLast()
@@ -121,7 +149,8 @@ export class Composer {
     const text = cleaned(this.#field.value)
     if (text === '' || bytesOf(text) > this.#limit) return this.#field.focus()
     if (this.#edited === undefined) {
-      this.#port.send(text)
+      this.#port.send(text, this.#replyTo)
+      this.#stopQuoting()
       this.#fill('')
     } else {
       this.#port.edit(this.#edited, text)

@@ -8,8 +8,10 @@ import { counted, explain, listed, nameOf } from '../words.ts'
 import { Composer } from './composer.ts'
 import { showDetails } from './details.ts'
 import { showEdits } from './edits.ts'
+import type { MessageActions } from './message.ts'
 import { showPins } from './pins.ts'
 import { portrait } from './sidebar.ts'
+import { ThreadPane } from './thread.ts'
 import { TimelineView } from './timeline.ts'
 import { Toast } from './toast.ts'
 
@@ -33,7 +35,9 @@ export class ConversationView {
   readonly element: HTMLElement
   readonly conversation: Conversation
   readonly #port: ConversationPort
+  readonly #actions: MessageActions
   readonly #timeline: TimelineView
+  #thread: ThreadPane | undefined
   readonly #composer: Composer
   readonly #toast = new Toast()
   readonly #title = h('h2', { dir: 'auto' })
@@ -51,18 +55,14 @@ export class ConversationView {
   constructor(id: string, port: ConversationPort) {
     this.#port = port
     this.conversation = port.parley.open(id)
+    this.#actions = this.#newActions()
     this.#timeline = new TimelineView({
+      ...this.#actions,
       loadOlder: () => this.conversation.loadOlder(),
       moved: (atEnd) => {
         if (!atEnd) this.#timeline.markLeft()
         port.redraw()
       },
-      retry: ({ clientId }) => this.conversation.retry(clientId),
-      discard: ({ clientId }) => this.conversation.discard(clientId),
-      more: (line, anchor) => this.#offer(line, anchor),
-      react: (line, reaction) => void this.#react(line, reaction),
-      chooseReaction: (line, anchor) => openPicker(anchor, (reaction) => void this.#react(line, reaction)),
-      showEdits: ({ seq }) => showEdits(port.parley, this.conversation, seq),
     })
     this.#composer = this.#newComposer()
     this.#foot = h('div', { class: 'foot' })
@@ -77,6 +77,46 @@ export class ConversationView {
     )
     this.#stop = this.conversation.changes.listen(() => port.redraw())
     document.addEventListener('visibilitychange', this.#looked)
+  }
+
+  #newActions(): MessageActions {
+    return {
+      retry: ({ clientId }) => this.conversation.retry(clientId),
+      discard: ({ clientId }) => this.conversation.discard(clientId),
+      more: (line, anchor) => this.#offer(line, anchor),
+      quote: ({ seq, user, text }) => this.#composer.quote(seq, names.of(user), text),
+      reveal: (seq) => void this.#reveal(seq),
+      openThread: ({ seq }) => this.#openThread(seq),
+      react: (line, reaction) => void this.#react(line, reaction),
+      chooseReaction: (line, anchor) => openPicker(anchor, (reaction) => void this.#react(line, reaction)),
+      showEdits: ({ seq }) => showEdits(this.#port.parley, this.conversation, seq),
+    }
+  }
+
+  #openThread(root: number): void {
+    this.#closeThread()
+    this.#thread = new ThreadPane({
+      conversation: this.conversation,
+      root,
+      textBytes: this.#port.textBytes,
+      actions: this.#actions,
+      redraw: this.#port.redraw,
+      close: () => {
+        this.#closeThread()
+        this.focus()
+      },
+      attempt: (act) => this.#attempt(act),
+    })
+    this.element.classList.add('threaded')
+    this.element.append(this.#thread.element)
+    this.draw(Date.now())
+    this.#thread.focus()
+  }
+
+  #closeThread(): void {
+    this.#thread?.element.remove()
+    this.#thread = undefined
+    this.element.classList.remove('threaded')
   }
 
   /** True while the newest message is in view. */
@@ -124,20 +164,16 @@ export class ConversationView {
       this.#fresh = false
       if (view.properties.role !== null && view.read < view.newest) this.#timeline.markUnread(view.read)
     }
-    if (!this.#fresh || view.lines.length > 0)
-      this.#timeline.draw(
-        view,
-        {
-          direct: view.properties.type === 'direct',
-          manages: this.#manages(),
-          reacts: view.properties.role !== null,
-          now,
-        },
-        this.#seenBy(view),
-      )
+    if (!this.#fresh || view.lines.length > 0) this.#timeline.draw(view, this.#setting(view, now), this.#seenBy(view))
+    this.#thread?.draw(view, this.#setting(view, now))
     this.#drawTyping(view)
     this.#drawFoot(view)
     if (this.seen) this.conversation.markRead(view.newest)
+  }
+
+  #setting({ properties }: View, now: number): Parameters<TimelineView['draw']>[1] {
+    const direct = properties.type === 'direct'
+    return { direct, manages: this.#manages(), reacts: properties.role !== null, isThread: false, now }
   }
 
   readonly #looked = () => {
@@ -224,9 +260,9 @@ export class ConversationView {
   #newComposer(): Composer {
     const { textBytes, draft, drafted } = this.#port
     return new Composer(textBytes, draft, {
-      send: (text) => {
+      send: (text, replyTo) => {
         this.#timeline.markUnread(undefined)
-        this.conversation.send(text)
+        this.conversation.send(text, { replyTo })
         this.#port.redraw()
         this.#timeline.toEnd()
       },
@@ -252,7 +288,9 @@ export class ConversationView {
 
   #offer(line: MessageLine, anchor: HTMLElement): void {
     const copy = { label: 'Copy text', act: () => void this.#attempt(() => navigator.clipboard.writeText(line.text)) }
-    const edit = { label: 'Edit', act: () => this.#composer.edit(line.seq, line.text) }
+    const isInThread = this.#thread !== undefined && anchor.closest('.thread') !== null
+    const composer = isInThread ? this.#thread : this.#composer
+    const edit = { label: 'Edit', act: () => composer?.edit(line.seq, line.text) }
     const remove = { label: 'Delete', danger: true, act: () => this.#askDelete(line) }
     const pin =
       line.pinned === undefined
@@ -302,7 +340,7 @@ export class ConversationView {
   }
 
   /** Says what went wrong; false when something did. */
-  async #attempt(act: () => Promise<void>): Promise<boolean> {
+  async #attempt(act: () => Promise<unknown>): Promise<boolean> {
     try {
       await act()
       return true

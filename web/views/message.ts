@@ -5,7 +5,8 @@ import { avatar, inkOf } from '../ui/avatar.ts'
 import { icon } from '../ui/icons.ts'
 import { prose } from '../ui/prose.ts'
 import { dayName, momentOf, timeOf } from '../ui/times.ts'
-import { explain, listed, seconds } from '../words.ts'
+import { iconButton } from '../ui/dialog.ts'
+import { counted, explain, listed, seconds } from '../words.ts'
 import type { Row } from '../rows.ts'
 
 /** What can be done with a message. */
@@ -16,6 +17,12 @@ export interface MessageActions {
   react(line: MessageLine, reaction: string): void
   /** Opens the choice of reactions beside `anchor`. */
   chooseReaction(line: MessageLine, anchor: HTMLElement): void
+  /** Begins a message that quotes this one. */
+  quote(line: MessageLine): void
+  /** Scrolls to the message with this seq. */
+  reveal(seq: number): void
+  /** Opens the thread that this message begins, or that it can begin. */
+  openThread(line: MessageLine): void
   /** Shows all texts of an edited message. */
   showEdits(line: MessageLine): void
   /** Opens what else there is, beside `anchor`. */
@@ -27,8 +34,10 @@ export interface Setting {
   readonly direct: boolean
   /** The reader may delete what others said. */
   readonly manages: boolean
-  /** The reader may react. */
+  /** The reader may react and write. */
   readonly reacts: boolean
+  /** These are the replies of a thread. */
+  readonly isThread: boolean
   readonly now: number
   readonly actions: MessageActions
 }
@@ -52,11 +61,12 @@ export function rowShows(row: Row, { direct, manages, reacts, now }: Setting): s
   if (row.kind === 'day') return dayName(row.at, now)
   if (row.kind === 'notice') return String(names.version)
   if (row.kind !== 'message') return ''
-  const { line, first, last } = row
+  const { line, first, last, quoted } = row
   const { text, edited, deleted, delivery, seq, problem, reactions } = line
   const { version } = names
-  const state = [text, edited, deleted, delivery, seq, problem?.message, reactions, isPinned(line, now)]
-  return JSON.stringify([state, first, last, direct, manages, reacts, version])
+  const state = [text, edited, deleted, delivery, seq, problem?.message, reactions, isPinned(line, now), line.replies]
+  const shownQuote = [line.replyTo, quoted?.text, quoted?.deleted, quoted?.user]
+  return JSON.stringify([state, shownQuote, first, last, direct, manages, reacts, version])
 }
 
 function noticeWords({ what, user, subject, role }: Extract<Row, { kind: 'notice' }>['line']): string {
@@ -71,7 +81,10 @@ function noticeWords({ what, user, subject, role }: Extract<Row, { kind: 'notice
   return byOneself || user === '' ? `${member} left` : `${by} removed ${member}`
 }
 
-function messageNode({ line, first, last, queued }: Extract<Row, { kind: 'message' }>, setting: Setting): Element {
+function messageNode(
+  { line, first, last, queued, quoted }: Extract<Row, { kind: 'message' }>,
+  setting: Setting,
+): Element {
   const marks = [
     'message',
     line.mine ? 'mine' : 'theirs',
@@ -92,12 +105,14 @@ function messageNode({ line, first, last, queued }: Extract<Row, { kind: 'messag
         'div',
         { class: 'bubble' },
         named ? h('span', { class: `author ${inkOf(line.user)}`, dir: 'auto' }, names.of(line.user)) : spoken(line),
+        line.replyTo === undefined ? undefined : quote(line.replyTo, quoted, setting),
         ...words(line),
         meta(line, last, setting),
       ),
       actions(line, setting),
     ),
     line.reactions === undefined ? undefined : reactions(line, line.reactions, setting),
+    line.replies === undefined || setting.isThread ? undefined : threadButton(line, line.replies, setting),
     line.problem === undefined && !queued ? undefined : trouble(line, queued, setting),
   )
 }
@@ -154,6 +169,30 @@ function meta(line: MessageLine, last: boolean, { now, actions }: Setting): Elem
 const isPinned = ({ pinned }: MessageLine, now: number): boolean =>
   pinned !== undefined && (pinned.until === undefined || pinned.until > now)
 
+/** The quoted message in a few words; it leads to where that stands. */
+function quote(seq: number, quoted: MessageLine | undefined, { actions }: Setting): Element {
+  const words = quoted === undefined ? 'An earlier message' : quoted.deleted ? 'Message deleted' : quoted.text
+  return h(
+    'button',
+    { type: 'button', class: 'quote', 'aria-label': 'Go to the quoted message', onclick: () => actions.reveal(seq) },
+    quoted === undefined ? undefined : h('strong', { dir: 'auto' }, names.of(quoted.user)),
+    h('span', { dir: 'auto' }, words.slice(0, 200)),
+  )
+}
+
+function threadButton(
+  line: MessageLine,
+  { count, users }: NonNullable<MessageLine['replies']>,
+  { actions }: Setting,
+): Element {
+  return h(
+    'button',
+    { type: 'button', class: 'thread-button', onclick: () => actions.openThread(line) },
+    ...users.slice(0, 3).map((user) => avatar(user)),
+    counted(count, 'reply').replace('replys', 'replies'),
+  )
+}
+
 /** What was reacted with, how often, and by member. */
 function reactions(
   line: MessageLine,
@@ -183,7 +222,17 @@ function reactions(
 function actions(line: MessageLine, setting: Setting): Element | undefined {
   const canReact = setting.reacts && line.seq > 0 && !line.deleted
   if (!canReact && !changeable(line, setting)) return undefined
-  return h('div', { class: 'actions' }, canReact ? reactButton(line, setting) : undefined, moreButton(line, setting))
+  const buttons = canReact ? [reactButton(line, setting), ...replyButtons(line, setting)] : []
+  return h('div', { class: 'actions' }, ...buttons, moreButton(line, setting))
+}
+
+/** In a thread one replies below it; a reply in a thread begins none. */
+function replyButtons(line: MessageLine, { actions, isThread }: Setting): readonly Element[] {
+  if (isThread) return []
+  const button = iconButton('reply', 'Reply', () => actions.quote(line))
+  return line.thread === undefined
+    ? [button, iconButton('thread', 'Reply in a thread', () => actions.openThread(line))]
+    : [button]
 }
 
 function reactButton(line: MessageLine, { actions }: Setting): Element {
