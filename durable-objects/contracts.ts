@@ -51,8 +51,16 @@ import type { Rules } from '../src/limits/rules.ts'
 import type { Priority } from '../src/limits/shedding.ts'
 import type { SettingsChange } from '../src/protocol/api.ts'
 import type { Decision, NewReport } from '../src/moderation/review.ts'
+import type { ContentRules } from '../src/protocol/content-rules-api.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
-import type { ModerationAct, ReportView, ReviewState, ReviewView, TenantBan } from '../src/protocol/moderation-api.ts'
+import type {
+  ModerationAct,
+  ReportView,
+  ReviewState,
+  ReviewTarget,
+  ReviewView,
+  TenantBan,
+} from '../src/protocol/moderation-api.ts'
 import type { RegionHint } from '../src/protocol/places.ts'
 import type { ReplicaChange, ShardChange } from '../src/protocol/shards-api.ts'
 import type { StoredPolicy } from '../src/protocol/limits-api.ts'
@@ -175,7 +183,7 @@ export interface GatewayRpc extends Rpc.DurableObjectBranded {
   subscribed(tenant: string, channel: string): PresenceReport
   activityNews(tenant: string, updates: readonly ConversationActivity[]): ActivityAnswer
   activityMissed(tenant: string, since: number): boolean
-  tenantStateChanged(tenant: string, state: TenantState | 'erased'): void
+  tenantStateChanged(tenant: string, state: TenantState | 'erased'): Promise<void>
   platformChanged(): void
   disconnectUser(target: ConnectionTarget, reason: DisconnectReason | undefined, whitelist: readonly string[]): void
   subscribeUser(
@@ -409,6 +417,7 @@ export interface ModerationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
     limit: number,
   ): { readonly reviews: ReviewView[]; readonly next: string | null }
   review(id: string): { readonly review: ReviewView; readonly reports: ReportView[] } | undefined
+  flag(target: ReviewTarget, rules: readonly string[]): void
   decide(id: string, decision: Decision, key: string): ReviewView | Refusal
   acts(before: number, limit: number): ModerationAct[]
   eraseUser(user: string, pseudonym: string): { readonly erased: number; readonly isDone: boolean }
@@ -521,6 +530,7 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
     | Refusal
   dropNamespace(name: string): boolean
   setSettings(change: SettingsChange): StoredTenant | undefined
+  setContentRules(rules: ContentRules | undefined): StoredTenant | undefined
   signingKeys(): TokenKey[]
   keySets(): KeySet[]
   putKeySet(set: KeySet): { readonly kind: 'set' } | Refusal

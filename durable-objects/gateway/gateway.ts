@@ -148,10 +148,10 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   }
 
   /** A tenant changed: forgets its record, and closes its connections unless it is active. */
-  tenantStateChanged(tenant: string, state: TenantState | 'erased'): void {
+  async tenantStateChanged(tenant: string, state: TenantState | 'erased'): Promise<void> {
     const { tenants, sockets } = this.#context
     tenants.forget(tenant)
-    if (state === 'active') return
+    if (state === 'active') return await this.#messages.levels.filters.changed(tenant)
     if (state === 'erased') noteErased(tenant)
     const close = state === 'suspended' ? 'suspended' : 'tenantDeleted'
     for (const session of sockets.all()) if (session.tenant === tenant) this.#context.close(session, close, 'tenant')

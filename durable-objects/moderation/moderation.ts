@@ -10,12 +10,14 @@ import {
 import { randomToken } from '../../src/kernel/id.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
-import type {
-  ModerationAct,
-  ReportView,
-  ReviewState,
-  ReviewView,
-  TenantBan,
+import {
+  noteLength,
+  type ModerationAct,
+  type ReportView,
+  type ReviewState,
+  type ReviewTarget,
+  type ReviewView,
+  type TenantBan,
 } from '../../src/protocol/moderation-api.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { ownName } from '../address.ts'
@@ -39,6 +41,9 @@ const dayMs = 86_400_000
 const keepDecidedMs = 180 * dayMs
 /** Rows that one part of an erasure changes. */
 const erasedPerPart = 200
+
+/** Stands for the reporter where a rule flagged a message; no id of a user is empty. */
+const byRules = ''
 
 type Act = Omit<ModerationAct, 'id'>
 
@@ -93,8 +98,9 @@ export class Moderation extends TenantActor implements ModerationRpc {
       const [before] = this.#sql.exec<{ number: number }>(sql, found.n, reporter).toArray()
       if (before !== undefined) return { kind: 'noted', review: found.id, number: before.number, duplicate: true }
     }
+    const isRule = reporter === byRules
     const today = 'SELECT at FROM reports WHERE reporter = ? AND at > ? ORDER BY at'
-    const recent = this.#sql.exec<{ at: number }>(today, reporter, now - dayMs).toArray()
+    const recent = isRule ? [] : this.#sql.exec<{ at: number }>(today, reporter, now - dayMs).toArray()
     if (recent.length >= reportsPerDay) {
       const waitMs = Math.max(1000, (recent.at(-reportsPerDay)?.at ?? now) + dayMs - now)
       return refuse(
@@ -114,6 +120,11 @@ export class Moderation extends TenantActor implements ModerationRpc {
     }
     this.#sweep(now)
     return { kind: 'noted', review: id, number: review.reports, duplicate: false }
+  }
+
+  /** Opens a review of a message that rules of the tenant flag. Beyond the bound of open reviews nothing is noted. */
+  flag(target: ReviewTarget, rules: readonly string[]): void {
+    this.report({ target, reporter: byRules, reason: 'rule', text: rules.join(', ').slice(0, noteLength) })
   }
 
   /** Reviews in a state, the oldest first, those behind `after`, and where the following page begins. */

@@ -15,6 +15,7 @@ import type { TenantDeletion } from '../../src/tenants/deletion.ts'
 import type { MoveDecision } from '../../src/tenants/move.ts'
 import { placeTenant } from '../../src/tenants/placement.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import type { ContentRules } from '../../src/protocol/content-rules-api.ts'
 import type { SettingsChange } from '../../src/protocol/api.ts'
 import { chatRules, type ChatNotifications } from '../../src/protocol/chat-notifications-api.ts'
 import type { MoveOrder, MoveView } from '../../src/protocol/moves-api.ts'
@@ -527,6 +528,16 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     }
     if (JSON.stringify(changed) === JSON.stringify(record)) return record
     const written = { ...changed, version: record.version + 1 }
+    this.#write(written)
+    return written
+  }
+
+  /** Stores what messages of users may not contain; undefined: anything may. */
+  setContentRules(rules: ContentRules | undefined): StoredTenant | undefined {
+    const record = this.record()
+    if (record === undefined) return undefined
+    const { contentRules: _, ...rest } = record
+    const written = { ...rest, ...(rules === undefined ? {} : { contentRules: rules }), version: record.version + 1 }
     this.#write(written)
     return written
   }

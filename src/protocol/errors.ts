@@ -45,6 +45,11 @@ export const errors = {
   /** The other member of the direct conversation has blocked the caller. */
   blocked: { code: 452, message: 'blocked by the other user', temporary: false },
 
+  /** The content rules of the tenant refuse the text, its links or its mentions. */
+  contentRefused: { code: 453, message: 'content not allowed', temporary: false },
+  /** The same text again and again; `retryAfterMs` is the time until it may be sent once more. */
+  flood: { code: 454, message: 'repeated text', temporary: false },
+
   /** The message has as many different reactions as it may have, or as many of this user. */
   tooManyReactions: { code: 440, message: 'too many reactions', temporary: false },
   /** The conversation has as many pins as it may have. */

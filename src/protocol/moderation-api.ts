@@ -64,7 +64,9 @@ export const newReport = z
         : conversation === undefined && seq === undefined,
     'give conversation and seq of a message, or user',
   )
-export type ReportReason = (typeof reportReasons)[number]
+/** What users give, or `rule` where a content rule flagged the message. */
+const reviewReasons = [...reportReasons, 'rule'] as const
+export type ReportReason = (typeof reviewReasons)[number]
 
 export const reviewStates = ['open', 'dismissed', 'resolved'] as const
 export type ReviewState = (typeof reviewStates)[number]
@@ -99,7 +101,7 @@ export const reviewView = z
     state: z.enum(reviewStates),
     target,
     reports: z.int().describe('How many users reported it'),
-    reasons: z.partialRecord(z.enum(reportReasons), z.int()).describe('How many of them gave which reason'),
+    reasons: z.partialRecord(z.enum(reviewReasons), z.int()).describe('How many of them gave which reason'),
     firstAt: time,
     lastAt: time,
     decision: decision.nullable(),
@@ -109,8 +111,8 @@ export type ReviewView = z.output<typeof reviewView>
 
 /** One report. */
 export const reportView = z.object({
-  reporter: z.string(),
-  reason: z.enum(reportReasons),
+  reporter: z.string().describe('Empty where a content rule flagged the message, which `text` names'),
+  reason: z.enum(reviewReasons),
   text: z.string().nullable(),
   at: time,
 })

@@ -4,6 +4,7 @@ import { publicKey, publicKeyAlgorithm } from '../protocol/public-keys.ts'
 import { newNamespace } from '../protocol/namespaces-api.ts'
 import { originPattern } from '../protocol/origins.ts'
 import { jurisdictions, regionHint } from '../protocol/places.ts'
+import { contentRules } from '../protocol/content-rules-api.ts'
 import { rightsByType } from '../protocol/rights.ts'
 import { ownLimits, planName, type SharedLimits, type SystemLimits } from '../protocol/tenant-limits.ts'
 
@@ -79,6 +80,8 @@ export const tenantRecord = z.object({
   origins: z.array(originPattern).optional(),
   /** The rights of roles in conversations that are created; absent: the default of each type. */
   rights: rightsByType.optional(),
+  /** What messages of users may not contain; absent: anything may. */
+  contentRules: contentRules.optional(),
   /**
    * The tenant is deleted, and can be restored until then, in milliseconds since the epoch. Its state is `suspended` meanwhile, which
    * earlier versions understand.

@@ -54,6 +54,13 @@ export const bugs: readonly Bug[] = [
     tests: ['test/conversations/notices.test.ts'],
   },
   {
+    name: 'a word that ends inside another one is missed',
+    file: 'src/moderation/word-automaton.ts',
+    from: 'this.#output[child] = (this.#ends[fail]?.length ?? 0) > 0 ? fail : (this.#output[fail] ?? 0)',
+    to: 'this.#output[child] = 0',
+    tests: ['test/moderation/content-filter.test.ts'],
+  },
+  {
     name: 'a banned user is added again',
     file: 'src/conversations/membership.ts',
     from: 'if (banned !== undefined) return banned',

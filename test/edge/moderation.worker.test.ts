@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { eventually } from '../support/worker/bounded.ts'
 import { call, type Answer } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'
 import { connectAs } from '../support/worker/person.ts'
@@ -238,5 +239,78 @@ describe('a report', () => {
       reports: 1,
       at: expect.any(Number),
     })
+  })
+})
+
+describe('content rules', () => {
+  const rules = {
+    words: [
+      { list: ['casino*'], action: 'refuse' },
+      { list: ['damn'], action: 'mask' },
+      { list: ['crypto'], action: 'flag' },
+    ],
+    repeats: { count: 2, seconds: 600, action: 'refuse' },
+  }
+  const put = async (tenant: TestTenant, body: object) =>
+    succeeded(await call('PUT /v1/content-rules', { as: tenant.key, body }))
+  const openReviews = async (tenant: TestTenant) =>
+    z.looseObject({ reviews: z.array(z.unknown()) }).parse((await call('GET /v1/reviews', { as: tenant.key })).body)
+      .reviews
+
+  test('hold for messages and edits over HTTP, and not for the server', async () => {
+    const tenant = await newTenant()
+    expect((await call('GET /v1/content-rules', { as: tenant.key })).body).toEqual({ words: [] })
+    expect(await put(tenant, rules)).toEqual(rules)
+    const conversation = await tenant.group('alice', 'bob')
+    const path = `/v1/conversations/${conversation}/messages`
+    const as = await tenant.token('alice')
+    const send = async (text: string, clientId = crypto.randomUUID()) =>
+      await call(`POST ${path}`, { as, body: { clientId, text } })
+    expect(problem(await send('My CASINO2000'))).toEqual([403, 'content-refused'])
+    const { seq } = succeeded(await send('damn it', 'c1'))
+    expect(succeeded(await send('damn it', 'c1'))).toMatchObject({ seq, duplicate: true })
+    expect(problem(await send('damn it'))).toEqual([429, 'flood'])
+    const read = async () => (await call(`GET ${path}/${String(seq)}`, { as })).body
+    expect(await read()).toMatchObject({ text: '**** it' })
+    expect(problem(await call(`PATCH ${path}/${String(seq)}`, { as, body: { text: 'casino' } }))).toEqual([
+      403,
+      'content-refused',
+    ])
+    succeeded(await call(`PATCH ${path}/${String(seq)}`, { as, body: { text: 'Damn crypto' } }))
+    expect(await read()).toMatchObject({ text: '**** crypto' })
+    const reviews = await openReviews(tenant)
+    expect(reviews).toMatchObject([
+      { target: { conversation, seq, user: 'alice', text: '**** crypto' }, reasons: { rule: 1 } },
+    ])
+    succeeded(await tenant.post(conversation, 'alice', 'casino'))
+    await put(tenant, {})
+    succeeded(await send('casino'))
+  })
+
+  test('hold over a connection that was open before they were stored, changed and removed', async () => {
+    const tenant = await newTenant()
+    const conversation = await tenant.group('alice', 'bob')
+    const alice = await connectAs(tenant, 'alice', { gateway: 'eu/0' })
+    await alice.send(conversation, 'casino')
+    const code = async (method: string, data: object) =>
+      (await alice.rpc(method, { conversation, ...data })).error?.code ?? 0
+    const say = async (text: string) => await code('message.send', { clientId: crypto.randomUUID(), text })
+    // As the alarm of the tenant does.
+    const notify = async () => await env.GATEWAY.getByName('eu/0').tenantStateChanged(tenant.id, 'active')
+    await put(tenant, rules)
+    await notify()
+    expect(await say('Casino')).toBe(453)
+    expect(await code('message.edit', { seq: 1, text: 'casino' })).toBe(453)
+    const later = { clientId: 'later', text: 'casino', deliverAt: Date.now() + 3_600_000 }
+    expect(await code('message.send', later)).toBe(453)
+    expect([await say('damn'), await say('damn')]).toEqual([0, 454])
+    expect(await say('my crypto')).toBe(0)
+    await eventually('a review', async () => (await openReviews(tenant)).length === 1 || undefined)
+    await put(tenant, {})
+    await notify()
+    expect(await say('casino')).toBe(0)
+    const texts = (await call(`GET /v1/conversations/${conversation}/messages`, { as: tenant.key })).text
+    expect(texts).toContain('"text":"****"')
+    expect(texts).not.toContain('damn')
   })
 })

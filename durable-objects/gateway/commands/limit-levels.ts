@@ -20,6 +20,8 @@ import type { TenantRecord } from '../../../src/tenants/record.ts'
 import { keyedLimiterName, limiterName, sharedLimiter } from '../../../src/limits/limiter-names.ts'
 import { limiterNamed } from '../../address.ts'
 import { whenLimiterAdmitted } from '../../open-actors.ts'
+import type { ChannelCalls } from '../channels/channel-calls.ts'
+import { MessageFilters } from './message-filters.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
 /** One message that is to be counted; `key` names the limiter of its sender. */
@@ -41,6 +43,8 @@ interface TenantLevels {
 export class LimitLevels {
   readonly #gateway: Pick<GatewayContext, 'env' | 'tenants' | 'names' | 'clock'>
   readonly #holder: LeaseHolder
+  /** The content rules of tenants that have any, which are told the record of each tenant before its first message is decided. */
+  readonly filters: MessageFilters
   readonly #decider: Decider
   /** A connection is known to its own gateway only. */
   readonly #connections = new LocalLimits()
@@ -48,8 +52,10 @@ export class LimitLevels {
   /** Tenants whose messages have further levels. */
   readonly byTenant = new Map<string, TenantLevels>()
 
-  constructor(gateway: Pick<GatewayContext, 'env' | 'tenants' | 'names' | 'clock'>, holder: LeaseHolder) {
+  /** `calls` send the messages that content rules allow; only messages have such rules. */
+  constructor(gateway: GatewayContext, holder: LeaseHolder, calls?: Pick<ChannelCalls, 'execute'>) {
     this.#gateway = gateway
+    this.filters = new MessageFilters(gateway, calls)
     this.#holder = holder
     this.#decider = {
       holder,
@@ -79,7 +85,9 @@ export class LimitLevels {
   /** Decides a message by asking the limiters whose leases do not suffice. */
   async take({ tenant, key, channel, client }: Message): Promise<Taken> {
     const { clock } = this.#gateway
-    const levels = levelsOf(tenant, await this.#record(tenant))
+    const record = await this.#record(tenant)
+    this.filters.note(tenant, record)
+    const levels = levelsOf(tenant, record)
     if (levels === undefined) this.byTenant.delete(tenant)
     else this.byTenant.set(tenant, levels)
     const taken = this.#takeConnection(levels, client, clock.now())

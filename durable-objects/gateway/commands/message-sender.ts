@@ -23,7 +23,7 @@ export class MessageSender {
   readonly #gateway: GatewayContext
   readonly #calls: Pick<ChannelCalls, 'execute'>
   readonly #holder = new LeaseHolder(policyOf)
-  readonly #levels: LimitLevels
+  readonly levels: LimitLevels
   readonly #undecided = new Map<Session, Promise<void>>()
   /** The name of each sender's limiter: composing it for every message would cost more than deciding. */
   readonly #limiters = new WeakMap<Sender, string>()
@@ -31,14 +31,15 @@ export class MessageSender {
   constructor(gateway: GatewayContext, calls: Pick<ChannelCalls, 'execute'>) {
     this.#gateway = gateway
     this.#calls = calls
-    this.#levels = new LimitLevels(gateway, this.#holder)
+    this.levels = new LimitLevels(gateway, this.#holder, calls)
   }
 
   /** Sends a message if the sender's rate limit allows it. */
   send(session: Session, channel: string, content: MessageContent, settle: Settle): void {
     this.limited(session, channel, settle, () => {
-      const { connectionLimits } = this.#gateway
-      if (connectionLimits.isTyping) connectionLimits.endTyping(session, channel)
+      if (this.#gateway.connectionLimits.isTyping) this.#gateway.connectionLimits.endTyping(session, channel)
+      const filter = this.levels.filters.get(session.tenant)
+      if (filter !== undefined) return this.levels.filters.send(filter, session, channel, content, settle)
       this.#calls.execute(session, channel, { kind: 'send', content }, settle)
     })
   }
@@ -56,17 +57,16 @@ export class MessageSender {
   take(sender: Sender, channel: string): Taken | Promise<Taken> {
     const { tenant, client } = sender
     const key = this.#limiters.get(sender) ?? this.#limiterOf(sender)
-    const hasLevels = this.#levels.byTenant.has(tenant)
+    const hasLevels = this.levels.byTenant.has(tenant)
     const taken = hasLevels ? undefined : this.#holder.takeNow(key, this.#gateway.clock.now())
     if (taken !== undefined) return taken
     const message = { tenant, key, channel, client }
-    return (hasLevels ? this.#levels.takeNow(message) : undefined) ?? this.#levels.take(message)
+    return (hasLevels ? this.levels.takeNow(message) : undefined) ?? this.levels.take(message)
   }
 
   /** Figures for /metrics, by policy, and the keys with the most refusals. */
   stats(): MessageLimitStats {
-    const { counters } = this.#holder
-    return { policies: counters.all(), refused: counters.top.list() }
+    return { policies: this.#holder.counters.all(), refused: this.#holder.counters.top.list() }
   }
 
   #decided(session: Session, frame: number, taken: Taken | undefined, settle: Settle, work: () => void): void {

@@ -1,6 +1,7 @@
 import { callActorsOf } from '../../../src/adapters/contexts.ts'
 import { loadConfig } from '../../../src/config.ts'
 import type { Command } from '../../../src/conversations/command.ts'
+import { editMessage } from '../../../src/conversations/commands/edit-message.ts'
 import { sendMessage } from '../../../src/conversations/commands/send-message.ts'
 import { commands } from '../../../src/conversations/commands/table.ts'
 import { listConversations } from '../../../src/inbox/list-conversations.ts'
@@ -9,7 +10,7 @@ import { conversationChannel } from '../../../src/protocol/channels.ts'
 import type { RpcRequest } from '../../../src/protocol/commands.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
 import { GivenJson } from '../../../src/protocol/given-json.ts'
-import { sendPayload, toContent } from '../../../src/protocol/payloads.ts'
+import { editPayload, sendPayload, toContent } from '../../../src/protocol/payloads.ts'
 import type { StreamResult } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { jobQueueOf } from '../../address.ts'
@@ -24,6 +25,7 @@ type Method = (context: CommandContext, session: Session, id: number, data: Data
 const methods: Readonly<Record<string, Method>> = {
   ...Object.fromEntries(commands.map((command) => [command.name, methodOf(command)])),
   [sendMessage.name]: send,
+  [editMessage.name]: edit,
   [listConversations.name]: listInbox,
   'events.pull': pullEvents,
   'events.acknowledge': acknowledgeEvents,
@@ -76,8 +78,31 @@ function send(context: CommandContext, session: Session, id: number, data: Data)
   const { conversation, deliverAt: _, ...given } = payload
   const later = sendMessage.later(payload)
   if (later !== undefined)
-    return counted(context, session, id, conversation, () => schedule(context, session, id, { conversation, ...later }))
+    return counted(context, session, id, conversation, () => {
+      const filter = context.messages.levels.filters.get(session.tenant)
+      const { content } = later
+      const checked =
+        filter === undefined ? content : context.messages.levels.filters.check(filter, session, { content })
+      if ('kind' in checked && checked.kind === 'refused') return context.refuse(session, id, checked)
+      schedule(context, session, id, { conversation, ...later, content: { ...content, text: checked.text } })
+    })
   context.messages.send(session, conversationChannel(conversation), toContent(given), answer(context, session, id))
+}
+
+/** Edits a message as far as the rules of the tenant allow. */
+function edit(context: CommandContext, session: Session, id: number, data: Data): void {
+  const payload = context.parse(session, id, editMessage.input, data)
+  if (payload === undefined) return
+  const { conversation } = payload
+  counted(context, session, id, conversation, () => {
+    const { filters } = context.messages.levels
+    const filter = filters.get(session.tenant)
+    if (filter === undefined) return context.ask(session, id, conversation, editMessage.verb(payload))
+    const { seq, text } = editPayload.parse(payload)
+    const verb = (changed: string) => editMessage.verb({ ...payload, text: changed })
+    const settle = answer(context, session, id)
+    filters.pass(filter, session, conversationChannel(conversation), { content: { text }, verb, edits: seq }, settle)
+  })
 }
 
 function schedule(

@@ -23,6 +23,7 @@ export const editMessage = defineCommand({
     method: 'patch',
     path: '/v1/conversations/{id}/messages/{seq}',
     tag: 'Messages',
+    errors: ['content-refused', 'flood'],
     description: 'Answers with the place of the edit in the log. The same edit again is the same one.',
     example: { body: { text: 'Lunch at one?' }, response: { seq: 2, at: 1764460800000 } },
   },

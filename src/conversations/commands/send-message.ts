@@ -32,7 +32,7 @@ export const sendMessage = defineCommand({
       'The same clientId again is the same message (200). With deliverAt it is sent then (202). An API key sends as the tenant itself, or as the member in user.',
     responses: { 201: sentMessage, 202: scheduledMessage, 200: sentMessage.or(scheduledMessage) },
     status: (output) => (isRepeat(output) ? 200 : output.startsWith('{"job"') ? 202 : 201),
-    errors: ['conflict', 'slow-mode'],
+    errors: ['conflict', 'slow-mode', 'content-refused', 'flood'],
     example: {
       body: { clientId: 'c1', text: 'Lunch?' },
       response: {

@@ -27,6 +27,7 @@ import { sagas } from './sagas/sagas.ts'
 import { facadeRoutes } from './facade/facade-routes.ts'
 import { tenantBans } from './moderation/bans.ts'
 import { blocks } from './moderation/blocks.ts'
+import { contentRulesOperations } from './moderation/content-rules.ts'
 import { reviews } from './moderation/reviews.ts'
 import { keySets } from './tenants/key-sets.ts'
 import { settings } from './tenants/settings.ts'
@@ -45,6 +46,7 @@ export const operations: readonly Operation[] = [
   ...tenantBans,
   ...blocks,
   ...reviews,
+  ...contentRulesOperations,
   ...erasures,
   ...exports,
   ...signingKeys,

@@ -1,6 +1,9 @@
+import { z } from 'zod'
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
 import { callActorsOf } from '../../../adapters/contexts.ts'
 import type { Command } from '../../../conversations/command.ts'
+import { editMessage } from '../../../conversations/commands/edit-message.ts'
+import { sendMessage } from '../../../conversations/commands/send-message.ts'
 import { commands } from '../../../conversations/commands/table.ts'
 import { scheduleMessage, type LaterMessage, type LaterPorts } from '../../../jobs/schedules/scheduled-message.ts'
 import { conversationChannel } from '../../../protocol/channels.ts'
@@ -11,6 +14,7 @@ import { accepted, fail } from '../../http/problem.ts'
 import { possibleConversation } from '../../identity/conversation-ids.ts'
 import { takeItems } from '../../rate-limits/items.ts'
 import { takeMessageToken } from '../../rate-limits/platform-limits.ts'
+import { checkContent, flagMessage } from '../moderation/content-rules.ts'
 import { actingUser, actorOf, type Caller } from './caller.ts'
 
 /** The commands of a conversation over HTTP. */
@@ -24,19 +28,56 @@ function operationOf(command: Command): Operation[] {
       const { id: conversation = '', ...named } = fieldsOf(params)
       const { user: speaker, ...rest } = fieldsOf(body)
       const given = command.onBehalf ? rest : fieldsOf(body)
-      const input = { ...fieldsOf(query), ...given, ...named }
+      const asked = { ...fieldsOf(query), ...given, ...named }
       const actor = actorOf(caller, command.onBehalf ? actingUser(caller, asText(speaker)) : '')
       const stub = possibleConversation(c.env, caller.tenant, String(conversation))
-      await takeTokens(c, caller, String(conversation), command, input)
+      await takeTokens(c, caller, String(conversation), command, asked)
+      const checked = caller.kind === 'user' && isChecked(command) ? checkAsked(c, caller.user, asked) : undefined
+      const input = checked === undefined ? asked : { ...asked, text: checked.text }
       const later = command.later(input)
       const json =
         later === undefined
           ? await execute(c, stub, { ...actor, ...command.verb(input) })
           : await schedule(c, stub, { tenant: caller.tenant, conversation: String(conversation), actor, ...later })
+      if (caller.kind === 'user' && checked !== undefined && checked.flags.length > 0 && later === undefined)
+        await flag(c, caller, String(conversation), input, checked, json)
       const status = http.status(json)
       return http.definition.responses[status] === null ? { status } : { status, json }
     }),
   ]
+}
+
+/** Commands with a text that the tenant's rules are about. */
+const isChecked = ({ name }: Command): boolean => name === sendMessage.name || name === editMessage.name
+
+const checkedInput = z.object({
+  text: z.string(),
+  clientId: z.string().optional(),
+  mentions: z.object({ users: z.array(z.string()).optional() }).optional(),
+  attachments: z.array(z.object({ url: z.string() })).optional(),
+})
+
+/** The rules are asked about nothing where the tenant has none. */
+function checkAsked(c: AppContext, user: string, asked: Fields) {
+  const record = c.get('tenant')
+  return record?.contentRules === undefined ? undefined : checkContent(record, user, checkedInput.parse(asked))
+}
+
+const placedAnswer = z.object({ seq: z.int(), at: z.int(), duplicate: z.boolean().default(false) })
+
+/** A message that is flagged is sent, and reviewed. */
+async function flag(
+  c: AppContext,
+  { tenant, user }: Extract<Caller, { kind: 'user' }>,
+  conversation: string,
+  input: Fields,
+  { text, flags }: { readonly text: string; readonly flags: readonly string[] },
+  json: string,
+): Promise<void> {
+  const { seq, at, duplicate } = placedAnswer.parse(JSON.parse(json))
+  if (duplicate) return
+  const edited = typeof input['seq'] === 'number' ? input['seq'] : seq
+  await flagMessage(c.env, tenant, { conversation, seq: edited, user, text, at, flags })
 }
 
 type ConversationStub = ReturnType<typeof possibleConversation>
