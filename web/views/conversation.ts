@@ -298,7 +298,12 @@ export class ConversationView {
         : { label: 'Unpin', act: () => this.conversation.unpin(line.seq) }
     const asked = { label: pin.label, act: () => void this.#attempt(pin.act) }
     const { type } = this.conversation.view.properties
+    const canReply = this.conversation.view.properties.role !== null && !isInThread
+    const reply = { label: 'Reply', act: () => this.#actions.quote(line) }
+    const thread = { label: 'Reply in a thread', act: () => this.#openThread(line.seq) }
     openMenu(anchor, [
+      ...(canReply ? [reply] : []),
+      ...(canReply && line.thread === undefined ? [thread] : []),
       copy,
       ...(type === 'direct' || this.#manages() ? [asked] : []),
       ...(line.mine ? [edit] : []),

@@ -226,12 +226,18 @@ function actions(line: MessageLine, setting: Setting): Element | undefined {
   return h('div', { class: 'actions' }, ...buttons, moreButton(line, setting))
 }
 
+/** Shown where there is room; it is among the options as well. */
+function inMenu(button: HTMLButtonElement): HTMLButtonElement {
+  button.classList.add('in-menu')
+  return button
+}
+
 /** In a thread one replies below it; a reply in a thread begins none. */
 function replyButtons(line: MessageLine, { actions, isThread }: Setting): readonly Element[] {
   if (isThread) return []
-  const button = iconButton('reply', 'Reply', () => actions.quote(line))
+  const button = inMenu(iconButton('reply', 'Reply', () => actions.quote(line)))
   return line.thread === undefined
-    ? [button, iconButton('thread', 'Reply in a thread', () => actions.openThread(line))]
+    ? [button, inMenu(iconButton('thread', 'Reply in a thread', () => actions.openThread(line)))]
     : [button]
 }
 
