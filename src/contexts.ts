@@ -94,7 +94,7 @@ export const contexts = {
       'src/edge/resources/events/',
       'src/edge/resources/processes/',
       'src/edge/resources/sagas/',
-      'src/handlers/saga-endpoint.ts',
+      'src/adapters/saga-endpoint.ts',
       'src/handlers/saga-worker.ts',
       'durable-objects/event-catalog/',
       'durable-objects/event-consumer/',

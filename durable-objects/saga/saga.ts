@@ -36,6 +36,7 @@ import { OpenPlace } from '../shared/open-place.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { Batcher } from '../shared/batcher.ts'
 import { Calls } from './calls.ts'
+import { EndpointPosts } from './endpoint-posts.ts'
 import { DefinitionCopies, RunTable } from './run-table.ts'
 import { RunPublisher, type RunEvents } from './run-publisher.ts'
 import { watchedRun } from './watched-run.ts'
@@ -62,6 +63,9 @@ const leastStuckMs = 60_000
 const eventsAtOnce = 10
 /** A percentile of fewer calls says little. */
 const usualFrom = 100
+/** While so many calls are under way, outcomes and starts wait for others for some milliseconds, and share a commit with them. */
+const busyFrom = 4
+const gatherMs = 4
 
 interface Settled {
   readonly effect: Effect
@@ -70,7 +74,7 @@ interface Settled {
 
 /**
  * Runs of a tenant's sagas: one of sixteen actors, each with the runs whose ids hash to its number. Decides, commits, and then
- * lets Workers make the calls; it never waits for one.
+ * makes the calls or lets Workers make them; no run waits for the call of another.
  */
 export class Saga extends TenantActor implements SagaRpc {
   readonly #clock = systemClock
@@ -82,23 +86,28 @@ export class Saga extends TenantActor implements SagaRpc {
   readonly #newest = new KnownFor<number>(newestForMs, 1000)
   readonly #metrics: SagaMetrics
   readonly #stream = new HistoryStream(this.env, this.ctx.storage.sql, this.#tenant)
+  readonly #posts = new EndpointPosts(this.env, this.#tenant)
   readonly #calls = new Calls(
     (effect) => this.#perform(effect),
     (effect, outcome) => void this.#settled.add({ effect, outcome }),
   )
-  readonly #starts = new Batcher<{ wanted: NewSagaRun; definition: Definition }, SagaStarted | Refusal>((all) =>
-    this.#each(
-      all,
-      ({ wanted, definition }, now) => this.#start(wanted, definition, now),
-      () => refuse('internal'),
-    ),
+  readonly #starts = new Batcher<{ wanted: NewSagaRun; definition: Definition }, SagaStarted | Refusal>(
+    (all) =>
+      this.#each(
+        all,
+        ({ wanted, definition }, now) => this.#start(wanted, definition, now),
+        () => refuse('internal'),
+      ),
+    () => this.#gatherMs,
   )
-  readonly #settled = new Batcher<Settled, boolean>((all) =>
-    this.#each(
-      all,
-      ({ effect, outcome }, now) => this.#settle(effect, outcome, now),
-      ({ effect }) => this.#postpone(effect.run),
-    ),
+  readonly #settled = new Batcher<Settled, boolean>(
+    (all) =>
+      this.#each(
+        all,
+        ({ effect, outcome }, now) => this.#settle(effect, outcome, now),
+        ({ effect }) => this.#postpone(effect.run),
+      ),
+    () => this.#gatherMs,
   )
   readonly #arrivals = new Batcher<{ wait: string; event: LogEvent }, boolean>((all) =>
     this.#each(
@@ -497,6 +506,10 @@ export class Saga extends TenantActor implements SagaRpc {
     count(figures.durations, run.endedAt - run.startedAt)
   }
 
+  get #gatherMs(): number {
+    return this.#calls.count < busyFrom ? 0 : gatherMs
+  }
+
   #setAlarm(at: number | undefined): void {
     if (at === undefined || at >= neverAt || at >= this.#alarmAt) return
     // A time that is over would be the alarm that rings now, and be lost with it.
@@ -512,6 +525,8 @@ export class Saga extends TenantActor implements SagaRpc {
       return { kind: 'not-started', reason: 'the run turned back before the call', isUncounted: true, retryInMs: 0 }
     const elsewhere: ContextService | undefined = this.env.EVENTS
     if (elsewhere !== undefined) return await elsewhere.perform(this.#tenant, effect, documentOf(run))
+    const { action } = effect
+    if ('url' in action && !this.#posts.isFull) return await this.#posts.make(action, effect, documentOf(run))
     return await this.ctx.exports.SagaWorker.perform(this.#tenant, effect, documentOf(run))
   }
 

@@ -4,11 +4,14 @@
  */
 export class Batcher<In, Out> {
   readonly #take: (all: readonly In[]) => readonly Out[]
+  readonly #waitMs: () => number
   #waiting: In[] = []
   #batch: Promise<readonly Out[]> | undefined
 
-  constructor(take: (all: readonly In[]) => readonly Out[]) {
+  /** `waitMs` is for how long the first call of a batch waits for others. */
+  constructor(take: (all: readonly In[]) => readonly Out[], waitMs: () => number = () => 0) {
     this.#take = take
+    this.#waitMs = waitMs
   }
 
   async add(one: In): Promise<Out> {
@@ -19,9 +22,9 @@ export class Batcher<In, Out> {
     return out
   }
 
-  /** In the next task of the event loop: calls that have arrived already are added before it. */
+  /** In the next task of the event loop or later: calls that have arrived already are added before it. */
   async #takeSoon(): Promise<readonly Out[]> {
-    await scheduler.wait(0)
+    await scheduler.wait(this.#waitMs())
     const all = this.#waiting
     this.#waiting = []
     this.#batch = undefined

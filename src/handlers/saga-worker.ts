@@ -1,6 +1,7 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import { eventLogOf, sagaActorName, sagaCatalogOf } from '../../durable-objects/address.ts'
 import { workerOf } from '../adapters/contexts.ts'
+import { BadExpression, callSagaEndpoint, readAnswer, valueOf, type PreparedCall } from '../adapters/saga-endpoint.ts'
 import { asServerOf } from '../edge/http/inner-request.ts'
 import type { Env } from '../env.ts'
 import type { EventWait } from '../events/log-event.ts'
@@ -14,7 +15,6 @@ import type { AwaitedEvent, OperationCall } from '../sagas/definition.ts'
 import type { Effect, SagaDocument } from '../sagas/run.ts'
 import { ownSagasTenant } from '../sagas/own.ts'
 import { performOwn } from './own-operations.ts'
-import { BadExpression, callSagaEndpoint, readAnswer, valueOf, type PreparedCall } from './saga-endpoint.ts'
 
 /** For how long an isolate uses the secrets that it has, in milliseconds. */
 const secretsForMs = 10_000
@@ -24,7 +24,10 @@ const secretsOfTenants = new KnownFor<readonly string[]>(secretsForMs, 1000)
 /** Forgets the secrets, for simulations whose days share a process. */
 export const forgetSagaSecrets = (): void => secretsOfTenants.clear()
 
-/** Makes the calls of sagas, one in each invocation, so that a run never waits for the calls of another. */
+/**
+ * Makes calls of sagas, one in each invocation: operations, waits for events, and calls to endpoints beyond those that the actor of
+ * the runs makes itself.
+ */
 export class SagaWorker extends WorkerEntrypoint<Env> {
   async perform(tenant: string, wanted: Effect, document: SagaDocument): Promise<Outcome> {
     const effect = { ...wanted, document }

@@ -19,7 +19,7 @@ const offences: Readonly<Record<string, readonly string[]>> = {
   'kernel-imports-nothing': ['src/kernel/clock.ts > src/protocol/wire.ts'],
   'protocol-and-events-know-only-the-kernel': ['src/events/due.ts > src/limits/decide.ts'],
   'contexts-meet-only-in-events': ['src/jobs/job.ts > src/limits/decide.ts'],
-  'jobs-keeps-apart-from-other-contexts': ['src/handlers/http.ts > src/handlers/saga-endpoint.ts'],
+  'jobs-keeps-apart-from-other-contexts': ['src/handlers/http.ts > src/handlers/saga-worker.ts'],
   'limits-keeps-apart-from-other-contexts': ['src/edge/resources/limits/limits.ts > src/edge/resources/jobs/jobs.ts'],
   'notifications-keeps-apart-from-other-contexts': [
     'src/edge/resources/notifications/list.ts > src/edge/resources/events/events.ts',

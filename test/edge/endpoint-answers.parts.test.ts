@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { readOutcome } from '../../src/handlers/notification-fetch.ts'
-import { readAnswer } from '../../src/handlers/saga-endpoint.ts'
+import { readAnswer } from '../../src/adapters/saga-endpoint.ts'
 import { dropBody } from '../../src/kernel/drop-body.ts'
 
 /** A JSON answer whose body never ends, with the headers that are given; `isLeft` once it is not read further. */

@@ -24,7 +24,7 @@ const ways: Readonly<Record<string, readonly { readonly name: string; readonly c
       call: `http(env, 'other', encodePost({ url: url + '?a=b', payload: '{}' }), attempt())`,
     },
   ],
-  'src/handlers/saga-endpoint.ts': [
+  'src/adapters/saga-endpoint.ts': [
     {
       name: 'a step of a saga',
       call: `callSagaEndpoint(env, 'acme', { url }, { key: 'r/s', attempt: 1, call: 1, purpose: 'act', timeoutMs: 2000, document: {} }, [])`,
@@ -85,7 +85,7 @@ const named = Object.values(ways).flat()
 const worker = `
   import { http } from './src/handlers/http.ts'
   import { encodePost } from './src/webhooks/endpoint-post.ts'
-  import { callSagaEndpoint } from './src/handlers/saga-endpoint.ts'
+  import { callSagaEndpoint } from './src/adapters/saga-endpoint.ts'
   import { postEvent } from './durable-objects/event-consumer/event-poster.ts'
   import { callUpstream, upstreamAt } from './src/adapters/upstream.ts'
   import { callProvider, confirmReports } from './src/handlers/notification-call.ts'

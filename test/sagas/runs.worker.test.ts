@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { sagaActors, sagaOf } from '../../durable-objects/address.ts'
+import { SagaWorker } from '../../src/handlers/saga-worker.ts'
 import { hash32 } from '../../src/kernel/id.ts'
 import { call, type Call } from '../support/worker/http.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
@@ -347,6 +348,29 @@ describe('the runs of one actor', () => {
     for (const id of ids) await ends(id, 'completed')
     expect(most).toBeLessThanOrEqual(16)
     expect(paths()).toHaveLength(ids.length)
+  })
+
+  test('have five posts at once made by their actor, and further ones by the Worker', async () => {
+    const byWorker = vi.spyOn(SagaWorker.prototype, 'perform')
+    await define({ steps: [{ name: 'held', call: at('held'), timeoutSeconds: 60, retry }] })
+    const ids = Array.from({ length: 4000 }, (_, n) => `held-${n}`)
+      .filter((id) => hash32(id) % sagaActors === 7)
+      .slice(0, 12)
+    let count = 0
+    will(
+      '/held',
+      ...ids.map(() => async () => {
+        count++
+        // A promise that another invocation resolves would end the call.
+        while (count < ids.length) await scheduler.wait(5)
+        return json(200, {})
+      }),
+    )
+    await Promise.all(ids.map((id) => start({ id })))
+    for (const id of ids) await ends(id, 'completed')
+    // Runs of the platform made the tenant.
+    const own = byWorker.mock.calls.filter(([tenant]) => tenant === shop.id)
+    expect(own).toHaveLength(ids.length - 5)
   })
 })
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { platform } from './lives.ts'
+import { lives, platform } from './lives.ts'
 import { stub } from './namespace.ts'
 import type { ActorClass } from './worker-code.ts'
 
@@ -63,7 +63,10 @@ export const endpointNetwork = (sent: (call: EndpointCall) => void) => ({
   fetch: async (url: string, { headers, body, signal }: FetchInit) => {
     const { host, pathname: path } = new URL(url)
     const call = { host, path, headers, body }
-    sent(call)
+    // As all that leaves an actor, it waits for what the actor has written.
+    const caller = lives.getStore()
+    if (caller === undefined) sent(call)
+    else caller.host.output(() => sent(call))
     const late = Promise.withResolvers<never>()
     signal.addEventListener('abort', () => late.reject(new Error('no answer in time')))
     const answered = await Promise.race([stub(platform(), 'Endpoint', host)['answer']?.(call), late.promise])

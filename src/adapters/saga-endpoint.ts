@@ -1,5 +1,5 @@
-import { CallRefused } from '../adapters/dependency.ts'
-import { BadEndpoint, fetchEndpoint } from '../adapters/endpoint.ts'
+import { CallRefused } from './dependency.ts'
+import { BadEndpoint, fetchEndpoint } from './endpoint.ts'
 import type { Env } from '../env.ts'
 import { dropBody } from '../kernel/drop-body.ts'
 import { systemClock } from '../kernel/clock.ts'
@@ -21,15 +21,34 @@ export interface PreparedCall extends Effect {
 /** Bytes of an answer that are read. */
 const answerBytes = 32_768
 
-/** Posts to the tenant's endpoint. Unlike the answers to jobs the body is read: it is the step's result. */
+/**
+ * Posts to the tenant's endpoint. Unlike the answers to jobs the body is read: it is the step's result. A body that cannot be
+ * evaluated is an outcome, too.
+ */
 export async function callSagaEndpoint(
   env: Env,
   tenant: string,
-  { url, body }: EndpointCall,
+  action: EndpointCall,
   effect: PreparedCall,
   secrets: readonly string[],
 ): Promise<Outcome> {
-  const text = JSON.stringify(body === undefined ? effect.document : valueOf(body, effect))
+  try {
+    const { url, body } = action
+    const text = JSON.stringify(body === undefined ? effect.document : valueOf(body, effect))
+    return await post(env, { tenant, url }, text, effect, secrets)
+  } catch (thrown) {
+    if (thrown instanceof BadExpression) return { kind: 'not-started', isFinal: true, reason: thrown.message }
+    throw thrown
+  }
+}
+
+async function post(
+  env: Env,
+  { tenant, url }: { readonly tenant: string; readonly url: string },
+  text: string,
+  effect: PreparedCall,
+  secrets: readonly string[],
+): Promise<Outcome> {
   const now = systemClock.now()
   const headers = {
     'content-type': 'application/json',
