@@ -128,8 +128,14 @@ export class Conversation {
   }
 
   /** Takes a message away for everyone. Throws ParleyError. */
-  async delete(seq: number): Promise<void> {
-    await this.#connection.rpc('message.delete', { conversation: this.id, seq })
+  async delete(seq: number, { restorableFor }: { restorableFor?: number } = {}): Promise<void> {
+    const kept = restorableFor === undefined ? {} : { restorableFor }
+    await this.#connection.rpc('message.delete', { conversation: this.id, seq, ...kept })
+  }
+
+  /** Brings back a message that was deleted with `restorableFor` seconds that are not over. Throws ParleyError. */
+  async undelete(seq: number): Promise<void> {
+    await this.#connection.rpc('message.restore', { conversation: this.id, seq })
   }
 
   /** Reacts to a message; with `only` instead of the user's other reactions to it. Throws ParleyError. */

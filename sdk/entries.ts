@@ -41,6 +41,8 @@ export interface Edit extends Common {
   readonly type: 'message.edited'
   readonly ref: number
   readonly text: string
+  /** Set where the entry restores a deleted message: whether it had been edited. */
+  readonly restores?: { readonly edited: boolean }
 }
 
 /** The message at `ref` is gone. */
@@ -117,7 +119,7 @@ export function readEntry(data: unknown, publisher = ''): Entry {
     case 'message':
       return { type, ...common, ...readWords(given) }
     case 'message.edited':
-      return { type, ...common, ref: count(given['ref']), text: text(given['text']) }
+      return { type, ...common, ref: count(given['ref']), text: text(given['text']), ...readRestored(given['content']) }
     case 'message.deleted':
     case 'pin.removed':
       return { type, ...common, ref: count(given['ref']) }
@@ -154,6 +156,9 @@ function readWords(given: ReturnType<typeof fields>) {
     deleted: typeof words !== 'string' || given['deletedAt'] !== undefined || given['deleted'] === true,
   }
 }
+
+const readRestored = (content: unknown) =>
+  content === undefined ? {} : { restores: { edited: readWords(fields(content)).edited } }
 
 const readReaction = (given: ReturnType<typeof fields>) => ({
   ref: count(given['ref']),

@@ -50,7 +50,8 @@ export function statesOf(placed: readonly Placed[]): ReadonlyMap<number, Message
       change(entry.ref, (state) => ({ ...state, reactions: without(state.reactions, entry.member, entry.reaction) }))
     if (entry.type === 'pin.added') change(entry.ref, (state) => ({ ...state, pinned: pinOf(entry) }))
     if (entry.type === 'pin.removed') change(entry.ref, ({ reactions, edits }) => ({ reactions, edits }))
-    if (entry.type === 'message.edited') change(entry.ref, (state) => ({ ...state, edits: state.edits + 1 }))
+    if (entry.type === 'message.edited' && entry.restores === undefined)
+      change(entry.ref, (state) => ({ ...state, edits: state.edits + 1 }))
     if (entry.type === 'message.deleted') change(entry.ref, (state) => ({ ...state, edits: 0 }))
   }
   for (const [root, replies] of threads.shown()) change(root, (state) => ({ ...state, replies }))
@@ -70,6 +71,7 @@ class Threads {
 
   take(seq: number, entry: Entry): void {
     if (entry.type === 'message.deleted') this.#deleted.add(entry.ref)
+    if (entry.type === 'message.edited' && entry.restores !== undefined) this.#deleted.delete(entry.ref)
     if (entry.type !== 'message' || entry.thread === 0) return
     const known = this.#replies.get(entry.thread) ?? []
     known.push({ seq, user: entry.user, at: entry.at })

@@ -121,7 +121,9 @@ function withoutReceived({ me, outgoing }: Timeline, fresh: readonly Placed[], t
 /** A message as it reads now, with its newest edit or deletion applied. */
 export function asAmended({ amendments }: Timeline, seq: number, message: Message): Message {
   const word = amendments.get(seq)?.entry
-  if (word?.type === 'message.edited') return { ...message, text: word.text, edited: true }
+  // The message itself was stored without its content, where it was deleted and restored.
+  if (word?.type === 'message.edited')
+    return { ...message, text: word.text, edited: word.restores?.edited ?? true, deleted: false }
   return word?.type === 'message.deleted' ? { ...message, text: '', deleted: true } : message
 }
 

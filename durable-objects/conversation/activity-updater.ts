@@ -204,6 +204,11 @@ export class ActivityUpdater implements ReadStates {
     if (everyone) this.#noteChange({ kind: 'mention', seq })
   }
 
+  noteAll(): void {
+    const { members } = this.#parts
+    for (const { user } of members.all()) members.noteChanged(user)
+  }
+
   /** The states of those of `users` that are members. */
   statesOf(users: Iterable<string>): UserReadState[] {
     return [...users].flatMap((user) => {

@@ -10,6 +10,8 @@ export interface Amendment {
   readonly ref: number
   readonly at: number
   readonly text: string | null
+  /** The message as it was restored, as JSON text. */
+  readonly entry?: string | null
 }
 
 /** Whether a message leaves the number of messages as it is; those of earlier versions have no number, and count. */
@@ -102,8 +104,9 @@ export class AmendmentTable implements Amendments {
   between(first: number, last: number): Amendment[] {
     if (!this.#hasAny()) return []
     return this.#sql
-      .exec<{ ref: number; at: number; text: string | null }>(
-        'SELECT ref, at, text FROM amendments WHERE ref BETWEEN ? AND ?',
+      .exec<{ ref: number; at: number; text: string | null; entry: string | null }>(
+        `SELECT ref, at, text, (SELECT data FROM kept_messages kept WHERE kept.ref = amendments.ref AND until IS NULL) AS entry
+         FROM amendments WHERE ref BETWEEN ? AND ?`,
         first,
         last,
       )

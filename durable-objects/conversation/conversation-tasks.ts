@@ -65,6 +65,12 @@ export class ConversationTasks {
         },
       },
       {
+        name: 'kept messages',
+        isPending: () => this.#isPending(({ messages }) => messages.kept.nextEnd < Infinity),
+        run: async () => store().messages.kept.purge(systemClock.now()),
+        dueAt: () => store().messages.kept.nextEnd,
+      },
+      {
         name: 'cached pages',
         isPending: () => store().cachedPages.isPending(),
         run: () => store().cachedPages.run(),

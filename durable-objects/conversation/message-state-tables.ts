@@ -12,6 +12,7 @@ import type {
 import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { MessageState } from '../../src/protocol/stream.ts'
 import type { Sql } from '../shared/sql.ts'
+import { KeptTable } from './kept-table.ts'
 import { ThreadTable } from './thread-table.ts'
 
 const isLive =
@@ -22,6 +23,7 @@ export class MessageStateTables implements MessageStates {
   readonly reactions: ReactionTable
   readonly pins: PinTable
   readonly threads: ThreadTable
+  readonly kept: KeptTable
   readonly #sql: Sql
   /** Whether a conversation has used any of the tables; undefined until it is read. */
   #isUsed: boolean | undefined
@@ -32,6 +34,7 @@ export class MessageStateTables implements MessageStates {
     this.reactions = new ReactionTable(sql, used)
     this.pins = new PinTable(sql, used)
     this.threads = new ThreadTable(sql, used)
+    this.kept = new KeptTable(sql, used)
   }
 
   edits(ref: number, limit: number): Edit[] {
@@ -61,12 +64,14 @@ export class MessageStateTables implements MessageStates {
   deleted(ref: number): void {
     if (!this.#hasAny()) return
     this.#sql.exec('DELETE FROM edits WHERE ref = ?', ref)
+    this.kept.remove(ref)
   }
 
   /** Erases a user from the states of messages after `after` and up to `upTo`. Returns how many rows that changed. */
   erase(erased: ErasedUser, after: number, upTo: number): number {
     const { user, pseudonym } = erased
     let rows = this.reactions.erase(erased, after, upTo) + this.threads.erase(erased, after, upTo)
+    rows += this.kept.erase(erased, after, upTo)
     for (const table of ['pins', 'edits']) {
       const theirs = `UPDATE ${table} SET user = ? WHERE ref > ? AND ref <= ? AND user = ? RETURNING ref`
       rows += this.#sql.exec(theirs, pseudonym, after, upTo, user).toArray().length
@@ -77,11 +82,12 @@ export class MessageStateTables implements MessageStates {
   clear(): void {
     for (const table of ['reactions', 'reaction_counts', 'pins', 'edits']) this.#sql.exec(`DELETE FROM ${table}`)
     this.threads.clear()
+    this.kept.clear()
     this.#isUsed = undefined
   }
 
   #hasAny(): boolean {
-    const tables = ['reaction_counts', 'pins', 'edits', 'thread_users']
+    const tables = ['reaction_counts', 'pins', 'edits', 'thread_users', 'kept_messages']
     const some = tables.map((table) => `EXISTS (SELECT 1 FROM ${table})`).join(' OR ')
     return (this.#isUsed ??= this.#sql.exec<{ used: number }>(`SELECT ${some} AS used`).one().used === 1)
   }

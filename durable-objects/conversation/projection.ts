@@ -301,6 +301,7 @@ const toBatch = (
   epoch,
   rows: entryTexts === undefined ? rows : rows.map(stamped),
   scrubbed: rows.flatMap(toScrubbed),
+  scrubbedBy: rows.flatMap((row) => (isDeletion(row.data) ? [row.seq] : [])),
 })
 
 /** An entry as Postgres stores it. */

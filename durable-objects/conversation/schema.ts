@@ -47,4 +47,6 @@ export const conversationSchema: readonly string[] = [
      root INTEGER NOT NULL, user TEXT NOT NULL, first INTEGER, follows INTEGER, read INTEGER NOT NULL DEFAULT 0,
      PRIMARY KEY (root, user)) WITHOUT ROWID;
    CREATE INDEX threads_by_user ON thread_users (user, root);`,
+  // The content of messages that were deleted and can be restored until a time, and of restored ones.
+  'CREATE TABLE kept_messages (ref INTEGER PRIMARY KEY, data TEXT NOT NULL, until INTEGER);',
 ]

@@ -38,18 +38,28 @@ interface DataOf extends ErasedUser {
 
 function dataWithout(text: string, of: DataOf): string {
   const { data: _, ...fields }: Record<string, unknown> = JSON.parse(text)
+  const content = fields['type'] === 'message.edited' ? contentWithout(text, of) : undefined
+  if (content !== undefined) delete fields['content']
   const renamed = namesWithout(fields, of)
   const isMessage = fields['type'] === 'message'
   const isEdit = fields['type'] === 'message.edited'
   const isReaction = fields['type'] === 'reaction.added'
   if (of.messages === 'delete' && (of.isAuthor || of.isTheirs)) {
     if (isMessage) return JSON.stringify(tombstoneOf(renamed))
-    if (isEdit) return JSON.stringify({ ...renamed, text: '', deleted: true })
+    if (isEdit) return JSON.stringify({ ...renamed, text: '', content: undefined, deleted: true })
     if (isReaction && of.isAuthor) return JSON.stringify({ ...renamed, reaction: '', deleted: true })
   }
-  return JSON.stringify(renamed) === JSON.stringify(fields)
+  return JSON.stringify(renamed) === JSON.stringify(fields) && content === textAt(text, ['content'])
     ? text
-    : encodeWith(renamed, { data: textAt(text, ['data']) })
+    : encodeWith(renamed, { data: textAt(text, ['data']), content })
+}
+
+/** The message in an entry that restores it. */
+function contentWithout(text: string, { user, pseudonym, messages }: DataOf): string | undefined {
+  const content = textAt(text, ['content'])
+  if (content === undefined) return undefined
+  const { user: author }: { readonly user?: string } = JSON.parse(content)
+  return dataWithout(content, { user, pseudonym, messages, seq: 0, isAuthor: author === user, isTheirs: false })
 }
 
 function namesWithout(fields: Readonly<Record<string, unknown>>, of: DataOf): Record<string, unknown> {

@@ -33,7 +33,15 @@ export const messageSent = defineEntry('message', {
 export type MessageSent = EntryOf<typeof messageSent>
 
 /** Message `ref` (its seq) has another text now; an empty one once the message was deleted. */
-export const messageEdited = defineEntry('message.edited', { ref: messageRef, text: z.string(), deleted })
+export const messageEdited = defineEntry('message.edited', {
+  ref: messageRef,
+  text: z.string(),
+  content: z.unknown().optional().describe('Set where the entry restores a deleted message: the message as it was'),
+  deleted,
+})
 
 /** Message `ref` is deleted; its content is removed from the log. */
-export const messageDeleted = defineEntry('message.deleted', { ref: messageRef })
+export const messageDeleted = defineEntry('message.deleted', {
+  ref: messageRef,
+  restorableUntil: z.int().optional().describe('Until when it can be restored, in milliseconds since the epoch'),
+})

@@ -87,6 +87,13 @@ export interface Threads {
   replies(root: number, bounds: { readonly after: number } | { readonly before: number }, limit: number): number[]
 }
 
+/** Messages whose content is kept beside the log, as JSON text: deleted ones until a time, and restored ones. */
+export interface KeptMessages {
+  of(ref: number): { readonly data: string; readonly until: number | null } | undefined
+  /** `until` is null for a restored message. */
+  put(ref: number, data: string, until: number | null): void
+}
+
 /** Threads of one user in one conversation that are looked at: those whose roots are the newest. */
 export const maxFollowed = 1000
 
@@ -103,6 +110,7 @@ export interface MessageStates {
   readonly reactions: Reactions
   readonly pins: Pins
   readonly threads: Threads
+  readonly kept: KeptMessages
   /** The newest `limit` edits of a message, ascending. */
   edits(ref: number, limit: number): Edit[]
   addEdit(ref: number, edit: Edit): void

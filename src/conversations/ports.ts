@@ -41,6 +41,8 @@ export interface ReadStates {
   of(user: string): ReadState | undefined
   /** Notes whom message `seq` mentions. */
   noteMentions(seq: number, mentions: Mentions): void
+  /** The counts of all members may have changed. */
+  noteAll(): void
 }
 
 /** Who belongs to one conversation. */

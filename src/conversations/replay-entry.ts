@@ -19,6 +19,7 @@ interface Fields {
   readonly thread?: number
   readonly alsoInConversation?: boolean
   readonly mentions?: { readonly users?: readonly string[]; readonly here?: boolean; readonly channel?: boolean }
+  readonly content?: unknown
   readonly reaction?: string
   readonly only?: boolean
   readonly until?: number
@@ -37,8 +38,13 @@ const replays: Readonly<Record<string, Replay>> = {
     if (thread !== undefined) noteReply(state, row, thread, named)
     if (named !== undefined && !isQuiet(fields)) state.readStates.noteMentions(row.seq, named)
   },
-  'message.edited'({ amendments, messages }, { seq, user, at }, { ref, text = '', deleted }) {
-    if (deleted === true || amendments.target(ref)?.deleted === true) return
+  'message.edited'({ amendments, messages }, { seq, user, at, data }, { ref, text = '', deleted, content }) {
+    if (deleted === true) return
+    if (content !== undefined) {
+      amendments.amend(ref, text, at)
+      return messages.kept.put(ref, textAt(data, ['content']) ?? '', null)
+    }
+    if (amendments.target(ref)?.deleted === true) return
     amendments.amend(ref, text, at)
     messages.addEdit(ref, { seq, user, at, text })
   },

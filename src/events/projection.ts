@@ -7,6 +7,8 @@ export interface ProjectionBatch {
   readonly rows: readonly ProjectedRow[]
   /** Seqs of messages whose content must be removed. */
   readonly scrubbed: readonly number[]
+  /** The seqs of their deletions: what was written after one, as by a restoration, is not removed by it. Batches of the version before have none. */
+  readonly scrubbedBy?: readonly number[]
   /** The conversation's properties and members, when they changed since the last batch. */
   readonly facts?: ProjectedProperties
   /** Of a rebuild: what Postgres has of these seqs goes first, and its properties and members where they are in this batch. */

@@ -15,5 +15,5 @@ export const tombstoneOf = (message: Readonly<Record<string, unknown>>) => {
 /** What replaces an edit of a deleted message: the edit, without its text. */
 export function tombstoneOfEdit(data: string): string {
   const edit: Record<string, unknown> = JSON.parse(data)
-  return JSON.stringify({ ...edit, text: '', deleted: true })
+  return JSON.stringify({ ...edit, text: '', content: undefined, deleted: true })
 }

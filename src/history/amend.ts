@@ -31,15 +31,18 @@ export function encodeViews(
  * A message that was never amended is returned as it was stored: a page of fifty need not be parsed to be passed on.
  */
 function encodeView(
-  { offset, data, info }: Publication,
+  { offset, data: stored, info }: Publication,
   amendment: Amendment | undefined,
   state: MessageState | undefined,
 ): string {
+  const data = amendment?.entry ?? stored
   if (amendment === undefined && data.startsWith(untouched))
     return withState(`{"seq":${offset},${data.slice(1)}`, state)
   const entry: ViewedEntry = JSON.parse(data)
   const view = { seq: offset, ...entry, user: entry.user ?? info?.user ?? '' }
   if (amendment === undefined) return JSON.stringify(view)
+  if (typeof amendment.entry === 'string' && amendment.text === entry.text)
+    return withState(`{"seq":${offset},${data.slice(1)}`, state)
   if (amendment.text !== null) {
     const edited = { ...view, data: undefined, text: amendment.text, editedAt: amendment.at }
     return withState(encodeWith(edited, { data: textAt(data, ['data']) }), state)

@@ -104,7 +104,30 @@ export const publishPayload = messageContent.extend({ type: z.literal('message')
 /** `rpc message.edit`. */
 export const editPayload = z.strictObject({ conversation: conversationId, seq: z.int().positive(), text })
 /** `rpc message.delete`. */
-export const deletePayload = z.strictObject({ conversation: conversationId, seq: z.int().positive() })
+export const deletePayload = z.strictObject({
+  conversation: conversationId,
+  seq: z.int().positive(),
+  restorableFor: z
+    .int()
+    .min(1)
+    .max(2_592_000)
+    .optional()
+    .describe(
+      'Seconds for which the message can be restored, at most 30 days; without it the content is removed at once',
+    ),
+})
+/** Query of `DELETE /v1/conversations/:id/messages/:seq`. */
+export const deleteQuery = z.strictObject({
+  restorableFor: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2_592_000)
+    .optional()
+    .describe(
+      'Seconds for which the message can be restored, at most 30 days; without it the content is removed at once',
+    ),
+})
 /** A reaction: an emoji, or a name such as `:party:`. No path leads to one that is only dots. */
 export const reaction = z
   .string()

@@ -201,6 +201,8 @@ export interface Amendment {
   readonly ref: number
   readonly at: number
   readonly text: string | null
+  /** The whole message, as JSON text, where it was restored after a deletion: the log has no content at its place. */
+  readonly entry?: string | null
 }
 
 /** What message `ref` has beside its text, as one user sees it. */

@@ -209,6 +209,35 @@ describe('taking words out', () => {
     for (const data of found) expect(data.endsWith('"deleted":true}')).toBe(true)
   })
 
+  test.each([false, true])(
+    'of a message that was restored takes nothing, also where removals of before arrive late; of one deleted again (%s) it takes all',
+    async (isDeletedAgain) => {
+      const tenant = `restored-${isDeletedAgain}`
+      await placeOnShard(shard, tenant, { shard: 'shard0', epoch: 1 })
+      const deletion = (seq: number): ProjectedRow => ({
+        ...edit(seq, 1, ''),
+        data: JSON.stringify({ type: 'message.deleted', user: 'alice', at: sentAt + seq, ref: 1 }),
+      })
+      const restored = edit(4, 1, 'secret')
+      const batches = [
+        batchOf(tenant, [message(1, { text: 'secret' }), edit(2, 1, 'secret too')]),
+        batchOf(tenant, [deletion(3)], { scrubbed: [1], scrubbedBy: [3] }),
+        batchOf(tenant, [restored]),
+        ...(isDeletedAgain ? [batchOf(tenant, [deletion(5)], { scrubbed: [1], scrubbedBy: [5] })] : []),
+      ]
+      // Each batch arrives once in its order; whatever was sent before may arrive again, in any order.
+      for (const [place, batch] of batches.entries()) {
+        await writeBatches(shard, [batch])
+        for (const late of batches.slice(0, place + 1).toReversed()) await writeBatches(shard, [late])
+        for (const late of batches.slice(0, place + 1)) await writeBatches(shard, [late])
+      }
+      const found = await read(tenant)
+      const texts = found.flatMap(({ offset, data }) => (data.includes('secret') ? [offset] : []))
+      expect(texts).toEqual(isDeletedAgain ? [] : [4])
+      expect(found.map(({ offset }) => offset)).toEqual(isDeletedAgain ? [1, 2, 3, 4, 5] : [1, 2, 3, 4])
+    },
+  )
+
   test('reaches no message of another tenant or conversation at the same place', async () => {
     for (const tenant of ['mine', 'theirs']) await placeOnShard(shard, tenant, { shard: 'shard0', epoch: 1 })
     await writeBatches(shard, [batchOf('mine', [message(1)]), batchOf('theirs', [message(1)])])

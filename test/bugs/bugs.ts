@@ -117,6 +117,13 @@ export const bugs: readonly Bug[] = [
     tests: ['test/conversations/threads.test.ts'],
   },
   {
+    name: 'a late removal takes the text of a restored message',
+    file: 'src/adapters/neon/scrub-messages.ts',
+    from: ' AND m.seq < s.deleted_by',
+    to: ' AND s.deleted_by > 0',
+    tests: ['test/adapters/shard.test.ts'],
+  },
+  {
     name: 'a gap is not noticed',
     file: 'src/realtime/hub.ts',
     from: "if (update.after > state.last) return 'gap'",

@@ -4,10 +4,12 @@ import { readEntry } from '../../sdk/entries.ts'
 import { linesOf, threadLinesOf } from '../../sdk/lines.ts'
 import { statesOf } from '../../sdk/message-states.ts'
 import { emptyTimeline, place } from '../../sdk/timeline.ts'
-import { tombstone } from '../../src/events/tombstone.ts'
+import { entryWithout } from '../../src/conversations/erase-user.ts'
+import { tombstone, tombstoneOfEdit } from '../../src/events/tombstone.ts'
 import { encodeViews } from '../../src/history/amend.ts'
 import { toPublication } from '../../src/conversations/state.ts'
 import { replayEntry } from '../../src/conversations/replay-entry.ts'
+import type { LogRow } from '../../src/conversations/types.ts'
 import { refused, TestConversation } from '../support/conversation.ts'
 
 const people = { owner: 'owner', alice: 'member', bob: 'member', carol: 'member' } as const
@@ -203,9 +205,66 @@ test('the entries of an export put the threads back, also where their fields com
   expect(copy.log.rows.map(({ data }) => data)).toEqual(conversation.log.rows.map(({ data }) => data))
 })
 
+describe('a deleted message', () => {
+  test('is restored by a moderator while its time lasts, with all that it had, and counts again', () => {
+    const { conversation, reply, repliesOf } = story()
+    reply('bob', { dataText: '{"n":1.0}' })
+    conversation.run('message.edit', { user: 'bob' }, { seq: 3, text: 'other words' })
+    expect(conversation.run('message.delete', { user: 'bob' }, { seq: 3, restorableFor: 60 })).toMatchObject(
+      refused('notAllowed'),
+    )
+    conversation.run('message.delete', { user: 'owner' }, { seq: 3, restorableFor: 60 })
+    expect(repliesOf()).toBeUndefined()
+    conversation.now += 59_999
+    expect(conversation.run('message.restore', { user: 'bob' }, { seq: 3 })).toMatchObject(refused('notAllowed'))
+    const first = conversation.run('message.restore', { user: 'owner' }, { seq: 3 })
+    expect(first).toMatchObject({ seq: 6 })
+    expect(conversation.run('message.restore', { user: 'owner' }, { seq: 3 })).toEqual(first)
+    expect(repliesOf()).toMatchObject({ count: 1, last: { seq: 3 } })
+    expect(conversation.messages.kept.of(3)?.data).toContain('"data":{"n":1.0}')
+    expect(conversation.log.rows.at(-1)?.data).toContain('"text":"other words"')
+  })
+
+  test('is not restored once its time is over, nor where it was deleted for good', () => {
+    const { conversation, run } = story()
+    conversation.run('message.delete', { user: 'owner' }, { seq: 1, restorableFor: 60 })
+    conversation.run('message.delete', { user: 'owner' }, { seq: 2 })
+    conversation.now += 60_000
+    for (const seq of [1, 2]) expect(run('message.restore', 'owner', { seq })).toMatchObject(refused('notFound'))
+    conversation.messages.kept.purge(conversation.now)
+    expect(conversation.messages.kept.of(1)).toBeUndefined()
+    expect(conversation.messages.kept.nextEnd).toBe(Infinity)
+  })
+
+  test('that was restored and is deleted again is gone, with the entry that restored it', () => {
+    const { conversation, run } = story()
+    run('message.delete', 'owner', { restorableFor: 60 })
+    run('message.restore', 'owner')
+    run('message.delete', 'owner')
+    expect(conversation.messages.kept.of(1)).toBeUndefined()
+    expect(run('message.restore', 'owner')).toMatchObject(refused('notFound'))
+    const restoring = conversation.log.rows[3]?.data ?? ''
+    expect(tombstoneOfEdit(restoring)).not.toContain('first')
+  })
+
+  test('names an erased user neither while it can be restored nor afterwards', () => {
+    const { conversation, run } = story()
+    run('message.delete', 'owner', { restorableFor: 60 })
+    conversation.messages.erase({ user: 'alice', pseudonym: 'erased-1', messages: 'keep-anonymous' }, 0, 100)
+    expect(conversation.messages.kept.of(1)?.data).not.toContain('alice')
+    run('message.restore', 'owner')
+    const [entry] = conversation.log.rows.slice(-1)
+    if (entry === undefined) throw new Error('no entry')
+    const erased = { user: 'erased-1', pseudonym: 'other', messages: 'keep-anonymous' } as const
+    expect(entryWithout(entry, erased)?.data).toContain('"user":"other"')
+    conversation.messages.erase({ user: 'erased-1', pseudonym: 'other', messages: 'delete' }, 0, 100)
+    expect(conversation.messages.kept.of(1)).toBeUndefined()
+  })
+})
+
 type Step = readonly [what: number, user: string, seq: number]
 const steps = fc.array(
-  fc.tuple(fc.nat(7), fc.constantFrom('owner', 'alice', 'bob', 'carol'), fc.integer({ min: 1, max: 9 })),
+  fc.tuple(fc.nat(9), fc.constantFrom('owner', 'alice', 'bob', 'carol'), fc.integer({ min: 1, max: 9 })),
   { maxLength: 60 },
 )
 
@@ -219,44 +278,69 @@ function take(conversation: TestConversation, [what, user, seq]: Step): void {
   else if (what < 5) send({ thread: seq, ...(what === 4 ? { alsoInConversation: true } : {}) })
   else if (what === 5) conversation.run('message.edit', { user }, { seq, text: `${conversation.now}` })
   else if (what === 6) conversation.run('message.delete', { user: 'owner' }, { seq })
+  else if (what === 7) conversation.run('message.delete', { user: 'owner' }, { seq, restorableFor: 3 })
+  else if (what === 8) conversation.run('message.restore', { user: 'owner' }, { seq })
   else conversation.run('thread.read', { user }, { seq, upTo: seq + 3 })
 }
 
 /** What a page over HTTP shows of all messages: where they are shown, and their threads. */
 function reloaded({ log, messages, now }: TestConversation): unknown[] {
-  const amendments = [...log.amended].map(([ref, text]) => ({ ref, at: 0, text }))
+  const restored = (ref: number) => {
+    const kept = messages.kept.of(ref)
+    return kept?.until === null ? kept.data : null
+  }
+  const amendments = [...log.amended].map(([ref, text]) => ({ ref, at: 0, text, entry: restored(ref) }))
   const states = messages.between(1, log.top(), 'bob', now)
-  const views: Record<string, unknown>[] = JSON.parse(encodeViews(log.rows.map(toPublication), amendments, states))
+  // The log has no content at the place of a message that was ever deleted.
+  const gone = deletedIn(log.rows)
+  const stored = log.rows.map((row) => (gone.has(row.seq) ? { ...row, data: tombstone(row.data) } : row))
+  const views: Record<string, unknown>[] = JSON.parse(encodeViews(stored.map(toPublication), amendments, states))
   return views
     .filter(({ type }) => type === 'message')
-    .map(({ seq, thread = null, alsoInConversation = false, replies = null, deleted = false }) => ({
-      seq,
-      thread,
-      isInConversation: thread === null || alsoInConversation,
-      replies,
-      deleted,
-    }))
+    .map(
+      ({ seq, thread = null, alsoInConversation = false, replies = null, deleted = false, text = '', editedAt }) => ({
+        seq,
+        thread,
+        isInConversation: thread === null || alsoInConversation,
+        replies,
+        deleted,
+        text,
+        edited: editedAt !== undefined,
+      }),
+    )
 }
+
+/** Messages that were deleted at any time. */
+const deletedIn = (rows: readonly LogRow[]): Set<number> =>
+  new Set(
+    rows.flatMap(({ data }) => {
+      const { type, ref }: { readonly type: string; readonly ref: number } = JSON.parse(data)
+      return type === 'message.deleted' ? [ref] : []
+    }),
+  )
 
 /** What a client shows that received the log: the whole of it as it came, or as it is stored once texts are removed. */
 function shown({ log }: TestConversation, isLate: boolean): unknown[] {
-  const entryOf = (seq: number, data: string) =>
-    readEntry(JSON.parse(isLate && log.amended.get(seq) === null ? tombstone(data) : data))
+  const gone = deletedIn(log.rows)
+  const entryOf = (seq: number, data: string) => readEntry(JSON.parse(isLate && gone.has(seq) ? tombstone(data) : data))
   const placed = log.rows.map(({ seq, data }) => ({ seq, entry: entryOf(seq, data) }))
   const timeline = place(emptyTimeline('bob'), placed)
   const inConversation = new Set(linesOf(timeline).map(({ seq }) => seq))
   const states = statesOf(placed)
   return placed.flatMap(({ seq, entry }) => {
     if (entry.type !== 'message') return []
-    const lines = threadLinesOf(timeline, entry.thread).map((line) => line.seq)
-    expect(entry.thread === 0 || lines.includes(seq)).toBe(true)
+    const lines = entry.thread === 0 ? linesOf(timeline) : threadLinesOf(timeline, entry.thread)
+    const line = lines.find((each) => each.seq === seq)
+    if (line?.kind !== 'message') throw new Error(`message ${seq} is not shown`)
     return [
       {
         seq,
         thread: entry.thread === 0 ? null : entry.thread,
         isInConversation: inConversation.has(seq),
         replies: states.get(seq)?.replies ?? null,
-        deleted: log.amended.get(seq) === null,
+        deleted: line.deleted,
+        text: line.text,
+        edited: line.edited && !line.deleted,
       },
     ]
   })

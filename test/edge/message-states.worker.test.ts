@@ -106,6 +106,36 @@ test('a connection that was away recovers each reaction and pin as an entry in i
   })
 })
 
+test('a message that a moderator deleted for a time is restored with its data, counts and reactions, and is gone afterwards', async () => {
+  const { tenant, lunch, path, alice, first } = await story()
+  const as = tenant.key
+  succeeded(await call(`POST ${path}`, { as, body: { clientId: 'd', text: 'with data', data: { n: 1 } } }))
+  const of = `${path}/6`
+  const read = async () => (await call(`GET ${of}`, { as: alice })).body
+  const carol = async () =>
+    (await call(`POST /v1/conversations/${lunch}/read`, { as, body: { seq: 0, user: 'carol' } })).body
+  const before = [await read(), await carol()]
+  expect((await call(`DELETE ${of}?restorableFor=60`, { as: alice })).status).toBe(204)
+  expect(await read()).toEqual({ seq: 6, type: 'message', user: '', at: expect.any(Number), deleted: true })
+  expect(await carol()).toMatchObject({ unread: 2 })
+  await putToSleep(tenant.actorOf(lunch))
+  succeeded(await call(`POST ${of}/restore`, { as: alice }))
+  expect([await read(), await carol()]).toEqual(before)
+  expect(editList.parse((await call(`GET ${of}/edits`, { as: alice })).body).edits).toMatchObject([
+    { text: 'with data' },
+  ])
+  // Deleted without a time it is gone for good, wherever it was.
+  succeeded(await call(`DELETE ${of}`, { as: alice }))
+  expect((await call(`POST ${of}/restore`, { as: alice })).status).toBe(404)
+  const stored = await runInDurableObject(tenant.actorOf(lunch), (_, { storage: { sql } }) =>
+    ['messages', 'kept_messages', 'edits', 'amendments'].map((table) =>
+      JSON.stringify(sql.exec(`SELECT * FROM ${table}`).toArray()),
+    ),
+  )
+  expect(stored.join('')).not.toContain('with data')
+  expect(await first(alice)).toMatchObject({ text: 'message 1' })
+})
+
 test('a reaction moves no read cursor and is not unread', async () => {
   const { tenant, lunch, react } = await story()
   const as = tenant.key

@@ -113,6 +113,8 @@ class MemoryReadStates implements ReadStates {
     return { last: this.#log.top(), number, read, unread, mentions }
   }
 
+  noteAll = () => undefined
+
   noteMentions = (seq: number, mentions: Mentions) => void this.mentions.push({ seq, ...mentions })
 }
 

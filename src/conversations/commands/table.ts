@@ -13,6 +13,7 @@ import { listMembers } from './list-members.ts'
 import { markRead } from './mark-read.ts'
 import { pinMessage } from './pin-message.ts'
 import { react } from './react.ts'
+import { restoreMessage } from './restore-message.ts'
 import { removeMemberCommand } from './remove-member.ts'
 import { renameConversation } from './rename-conversation.ts'
 import { reportTyping } from './report-typing.ts'
@@ -46,6 +47,7 @@ export const commands: readonly Command[] = [
   sendMessage,
   editMessage,
   deleteMessage,
+  restoreMessage,
   listEdits,
   react,
   unreact,

@@ -101,11 +101,15 @@ export const listMessageEdits = operation(edits, async ({ c, caller, params: { i
   ])
   const found = publications.find(({ offset }) => offset === seq)
   if (found === undefined) return fail('not-found', `seq: there is no message ${seq}`)
-  const { text = '', at }: { readonly text?: string; readonly at: number } = JSON.parse(found.data)
-  const user = found.info?.user ?? ''
   const amended = amendments.find(({ ref }) => ref === seq)
+  const entry = amended?.entry ?? found.data
+  const { text = '', at }: { readonly text?: string; readonly at: number } = JSON.parse(entry)
+  const user = found.info?.user ?? ''
   // Of an edit of before there was a table of edits only the text is known.
-  const known = later.length > 0 || amended === undefined ? later : [{ text: amended.text ?? '', user, at: amended.at }]
+  const known =
+    later.length > 0 || amended === undefined || typeof amended.entry === 'string'
+      ? later
+      : [{ text: amended.text ?? '', user, at: amended.at }]
   return { status: 200, body: { edits: [{ text, user, at, seq }, ...known] } }
 })
 

@@ -36,6 +36,7 @@ export interface CommandUse extends Line {
 const servers: readonly Role[] = ['server', 'foreign server']
 /** Each pin of the tests ends at another time, so that none repeats the one before. */
 let pinnedUntil = 4_000_000_000_000
+const restorers = { server: 404, owner: 404, admin: 404, moderator: 404 } as const
 const text = (fresh: string) => ({ clientId: fresh, text: fresh })
 
 /** Every command of a conversation: what it is used for, and which roles may. */
@@ -136,6 +137,16 @@ export const commandUses: Readonly<Record<string, readonly CommandUse[]>> = {
   'message.delete': [
     { says: 'deletes their message', may: speakers, input: ({ own }) => ({ seq: own }), spends: true },
     { says: 'deletes another message', may: moderators, input: ({ others }) => ({ seq: others }), spends: true },
+  ],
+  'message.restore': [
+    // There is nothing to restore, which only those are told that may.
+    {
+      says: 'restores a message',
+      may: [],
+      input: ({ others }) => ({ seq: others }),
+      insideTold: restorers,
+      idle: true,
+    },
   ],
   'message.edits': [
     { says: 'lists the edits of a message', may: inside, input: ({ others }) => ({ seq: others }), idle: true },
