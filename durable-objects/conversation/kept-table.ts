@@ -51,7 +51,7 @@ export class KeptTable implements KeptMessages {
       const { user, clientId }: { readonly user: string; readonly clientId: string } = JSON.parse(data)
       const without = entryWithout({ seq: ref, user, client: '', clientId, data }, erased)
       if (user === erased.user && erased.messages === 'delete') this.remove(ref)
-      else if (without?.data != null)
+      else if (typeof without?.data === 'string')
         this.#sql.exec('UPDATE kept_messages SET data = ? WHERE ref = ?', without.data, ref)
     }
     return rows.length
