@@ -42,6 +42,7 @@ const bodies = (name: string, channel: string): Readonly<Record<string, object>>
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
   'PUT /v1/facade-routes/{name}': facadeRoute,
   'PUT /v1/notification-settings': {},
+  'PUT /v1/content-rules': {},
   'PUT /v1/chat-notifications': { enabled: false },
   'POST /v1/events': { type: 'sample' },
   'POST /v1/import': { type: 'usage', version: 1 },
