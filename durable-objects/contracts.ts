@@ -1,3 +1,4 @@
+import type { ReadableUploads, UploadAction, UploadAnswer } from '../src/conversations/uploads.ts'
 import type {
   ActivityQuery,
   ActivityRow,
@@ -220,6 +221,8 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   execute(call: StreamCall): StreamAnswer
   create(wanted: NewConversation): Promise<Created | Refusal>
   admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal
+  applyUpload(actor: Actor, action: UploadAction): UploadAnswer | Refusal
+  readableUploads(actor: Actor, ids: readonly string[]): ReadableUploads | Refusal
   history(actor: Actor, query: HistoryQuery): HistoryAnswer
   replies(actor: Actor, query: RepliesQuery): RepliesAnswer
   presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal>

@@ -14,6 +14,8 @@ export interface Secrets {
   readonly qstashToken: string
   readonly qstashCurrentKey: string
   readonly qstashNextKey: string
+  /** Signs requests to the folder with files. */
+  readonly blobSecret: string
   /** ENCRYPTION_KEYS of the Worker. */
   readonly encryptionKeys: string
 }
@@ -62,6 +64,7 @@ async function readSecrets(file: string): Promise<Secrets> {
     qstashToken: secret(),
     qstashCurrentKey: `sig_${secret()}`,
     qstashNextKey: `sig_${secret()}`,
+    blobSecret: secret(),
   }
   try {
     await writeFile(file, JSON.stringify(made, null, 2), { flag: 'wx', mode: 0o600 })

@@ -18,6 +18,11 @@ export async function startMiniflare(run: WorkerRun): Promise<Running> {
       compatibilityDate: config.compatibilityDate,
       compatibilityFlags: [...config.compatibilityFlags],
       bindings: { ...texts },
+      // Files are of the main Worker alone.
+      r2Buckets:
+        name === 'main' && texts['BLOB_BUCKET_URL'] === undefined
+          ? Object.fromEntries((config.buckets ?? []).map(({ binding, bucket }) => [binding, bucket]))
+          : {},
       durableObjects: Object.fromEntries(
         actors.map(({ binding, className, storageKey, worker: owner }) => [
           binding,

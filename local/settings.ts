@@ -30,6 +30,7 @@ export interface Settings {
   readonly profile: Profile
   /** Whether a development system has the bot of examples/bot, which greets new users of the page. */
   readonly hasGuide: boolean
+  readonly launcher: Launcher
   /** The operator's key, when one was given; otherwise the data folder's own. */
   readonly adminKey: string | undefined
   /** How long jobs under way may take to end when it is told to end. */
@@ -43,7 +44,7 @@ export interface Settings {
 
 const root = join(import.meta.dirname, '..')
 const realNames =
-  /^(?:DATABASE_URL_[A-Z0-9_]+|NEON_PROXY|SHARDS|UPSTASH_REDIS_REST_(?:URL|TOKEN)|QSTASH_(?:URL|TOKEN|CURRENT_SIGNING_KEY|NEXT_SIGNING_KEY)|PUBLIC_URL)$/
+  /^(?:DATABASE_URL_[A-Z0-9_]+|NEON_PROXY|SHARDS|UPSTASH_REDIS_REST_(?:URL|TOKEN)|QSTASH_(?:URL|TOKEN|CURRENT_SIGNING_KEY|NEXT_SIGNING_KEY)|BLOB_(?:BUCKET_URL|ACCESS_KEY_ID|SECRET_ACCESS_KEY|REGION)|PUBLIC_URL)$/
 const tunedNames =
   /^(?:TAIL_ENTRIES|PAGE_MEMORY|PROJECTION_DELAY_MS|LINKS|HIBERNATION|PRESENCE_GRACE_MS|CONNECTIONS_PER_ADDRESS|GATEWAYS_PER_REGION|ACTIVITY_ACTORS|REGIONS|TRUSTED_PROXY_HEADER|MAX_CONNECTIONS|MAX_OPEN_ACTORS|ENCRYPTION_KEYS|FACADE_HOSTS|FACADE_PATHS|FACADE_PRIVATE_HOSTS)$/
 
@@ -71,6 +72,7 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], la
     allowPrivateEndpoints: env['ALLOW_PRIVATE_ENDPOINTS'] === '1',
     profile: readProfile(env, launcher),
     hasGuide: launcher === 'start' && env['PARLEY_GUIDE'] !== 'off',
+    launcher,
     adminKey: env['ADMIN_KEY'] || undefined,
     drainSeconds: wholeNumber(env, 'DRAIN_SECONDS', 0, 600) ?? 5,
     inspectorPort: wholeNumber(env, 'INSPECTOR_PORT', 1, 65_535),
@@ -126,6 +128,7 @@ function requireWhole(real: Settings['real']): void {
     Postgres: ['DATABASE_URL_DIRECTORY', ...shards.map((shard) => `DATABASE_URL_${shard.toUpperCase()}`)],
     Redis: ['UPSTASH_REDIS_REST_URL', 'UPSTASH_REDIS_REST_TOKEN'],
     QStash: ['QSTASH_TOKEN', 'QSTASH_CURRENT_SIGNING_KEY', 'QSTASH_NEXT_SIGNING_KEY', 'PUBLIC_URL'],
+    'Blob storage': ['BLOB_BUCKET_URL', 'BLOB_ACCESS_KEY_ID', 'BLOB_SECRET_ACCESS_KEY'],
   }
   for (const [service, names] of Object.entries(services)) {
     const missing = names.filter((name) => real[name] === undefined)

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { blobRegion, startBlobServer } from './blobs/server.ts'
 import type { Secrets } from './data-folder.ts'
 import { embeddedShards } from './embedded-shards.ts'
 import { keepTrying } from './keep-trying.ts'
@@ -31,6 +32,7 @@ export async function startStandIns(settings: Settings, secrets: Secrets): Promi
       ? embeddedUpstash(settings, secrets)
       : realOne('Upstash Redis', pick(real, /^UPSTASH_/)),
     real['QSTASH_TOKEN'] === undefined ? embeddedQstash(settings, secrets) : realOne('QStash', pick(real, /^QSTASH_/)),
+    blobStore(settings, secrets),
   ])
   return {
     vars: Object.assign({}, ...parts.map(({ vars }) => vars)),
@@ -162,6 +164,24 @@ async function embeddedQstash({ dataDir }: Settings, secrets: Secrets): Promise<
     },
     notes: [`QStash      ${qstash.url}`],
     stop: () => qstash.stop(),
+  }
+}
+
+/** Plain workerd has no R2: a folder behind the S3 API keeps files there. Miniflare has an R2 of its own. */
+async function blobStore({ dataDir, launcher, real }: Settings, { blobSecret }: Secrets): Promise<StandIns> {
+  if (real['BLOB_BUCKET_URL'] !== undefined) return await realOne('Files', pick(real, /^BLOB_/))
+  if (launcher === 'start') return { vars: {}, notes: [], stop: async () => {} }
+  const credentials = { accessKeyId: 'parley', secretAccessKey: blobSecret }
+  const server = await startBlobServer(join(dataDir, 'blobs'), credentials)
+  return {
+    vars: {
+      BLOB_BUCKET_URL: server.url,
+      BLOB_ACCESS_KEY_ID: credentials.accessKeyId,
+      BLOB_SECRET_ACCESS_KEY: blobSecret,
+      BLOB_REGION: blobRegion,
+    },
+    notes: [`Files       ${server.url} (S3 API), in ${join(dataDir, 'blobs')}`],
+    stop: () => server.stop(),
   }
 }
 

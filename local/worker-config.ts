@@ -18,6 +18,8 @@ export interface WorkerConfig {
   readonly compatibilityFlags: readonly string[]
   /** Binding name and class of every actor, and the name of its folder, which stays when a class is renamed. */
   readonly actors: readonly { readonly binding: string; readonly className: string; readonly storageKey: string }[]
+  /** Bindings of R2 buckets, with the names of the buckets. */
+  readonly buckets?: readonly { readonly binding: string; readonly bucket: string }[]
   readonly crons: readonly string[]
   /** Plain variables. */
   readonly vars: Readonly<Record<string, string>>
@@ -40,6 +42,7 @@ const wranglerConfig = z.object({
     bindings: z.array(z.object({ name: z.string(), class_name: z.string(), script_name: z.string().optional() })),
   }),
   services: z.array(z.object({ binding: z.string(), service: z.string() })).default([]),
+  r2_buckets: z.array(z.object({ binding: z.string(), bucket_name: z.string() })).default([]),
   migrations: z
     .array(z.object({ renamed_classes: z.array(z.object({ from: z.string(), to: z.string() })).default([]) }))
     .default([]),
@@ -68,6 +71,7 @@ export async function readWorkerConfig(file = 'wrangler.toml'): Promise<Deployed
       className: class_name,
       storageKey: `parley-${firstName(class_name)}`,
     })),
+    buckets: config.r2_buckets.map(({ binding, bucket_name }) => ({ binding, bucket: bucket_name })),
     crons: config.triggers.crons,
     split: {
       apart,

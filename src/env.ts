@@ -61,6 +61,8 @@ export interface Env extends Vars {
   readonly FACADE: DurableObjectNamespace<FacadeRpc>
   readonly MODERATION: DurableObjectNamespace<ModerationRpc>
   readonly BREAKER: DurableObjectNamespace<BreakerRpc>
+  /** The bucket of attachments on Cloudflare and Miniflare; elsewhere BLOB_* name one behind the S3 API. */
+  readonly BLOBS?: R2Bucket
   /**
    * The network for tenants' endpoints, which reaches public addresses only, whatever a name resolves to. Bound when
    * the Worker is self-hosted; Cloudflare's own egress is like that already.

@@ -25,6 +25,10 @@ export interface Config {
   readonly qstash:
     | { readonly url: string; readonly token: string; readonly currentKey: string; readonly nextKey: string }
     | undefined
+  /** The bucket of attachments behind the S3 API; undefined where R2 is bound, or where there is none. */
+  readonly blobBucket:
+    | { readonly url: string; readonly accessKeyId: string; readonly secretAccessKey: string; readonly region: string }
+    | undefined
   /** Variables that jobs lack: some of those of QStash are set, and these are not. */
   readonly missingForJobs: readonly string[]
   /** Where QStash reaches this Worker; signatures are checked against it. */
@@ -110,6 +114,10 @@ const variables = z.object({
   QSTASH_TOKEN: z.string().optional(),
   QSTASH_CURRENT_SIGNING_KEY: z.string().optional(),
   QSTASH_NEXT_SIGNING_KEY: z.string().optional(),
+  BLOB_BUCKET_URL: z.url({ protocol: /^https?$/ }).optional(),
+  BLOB_ACCESS_KEY_ID: z.string().optional(),
+  BLOB_SECRET_ACCESS_KEY: z.string().optional(),
+  BLOB_REGION: z.string().default('auto'),
   LINKS: z.enum(['on', 'off']).optional(),
   PAGE_MEMORY: z.enum(['on', 'off']).default('on'),
   HIBERNATION: z.enum(['on', 'off']).optional(),
@@ -135,6 +143,7 @@ export function readConfig(vars: Vars): Config {
     redis: readRedis(v.UPSTASH_REDIS_REST_URL, v.UPSTASH_REDIS_REST_TOKEN),
     qstash: readQstash(v),
     missingForJobs: missingForJobs(v),
+    blobBucket: readBlobBucket(v),
     publicUrl,
     endpoints: {
       allowPrivate: local && v.ALLOW_PRIVATE_ENDPOINTS === '1',
@@ -225,6 +234,15 @@ function readQstash(v: z.output<typeof variables>): Config['qstash'] {
   const { QSTASH_TOKEN: token, QSTASH_CURRENT_SIGNING_KEY: currentKey, QSTASH_NEXT_SIGNING_KEY: nextKey } = v
   if (token === undefined || currentKey === undefined || nextKey === undefined) return undefined
   return { url: v.QSTASH_URL, token, currentKey, nextKey }
+}
+
+/** A bucket of which only a part is configured would be taken for none. */
+function readBlobBucket(v: z.output<typeof variables>): Config['blobBucket'] {
+  const { BLOB_BUCKET_URL: url, BLOB_ACCESS_KEY_ID: accessKeyId, BLOB_SECRET_ACCESS_KEY: secretAccessKey } = v
+  if (url === undefined && accessKeyId === undefined && secretAccessKey === undefined) return undefined
+  if (url === undefined || accessKeyId === undefined || secretAccessKey === undefined)
+    throw new Error('BLOB_BUCKET_URL, BLOB_ACCESS_KEY_ID, BLOB_SECRET_ACCESS_KEY: set all three, or none')
+  return { url: url.replace(/\/$/, ''), accessKeyId, secretAccessKey, region: v.BLOB_REGION }
 }
 
 function missingForJobs(v: z.output<typeof variables>): string[] {

@@ -29,6 +29,10 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly QSTASH_TOKEN?: string
   readonly QSTASH_CURRENT_SIGNING_KEY?: string
   readonly QSTASH_NEXT_SIGNING_KEY?: string
+  readonly BLOB_BUCKET_URL?: string
+  readonly BLOB_ACCESS_KEY_ID?: string
+  readonly BLOB_SECRET_ACCESS_KEY?: string
+  readonly BLOB_REGION?: string
   readonly TAIL_ENTRIES?: string
   readonly PAGE_MEMORY?: string
   readonly PROJECTION_DELAY_MS?: string

@@ -4,6 +4,7 @@ import { tombstone, tombstoneOfEdit } from '../../src/events/tombstone.ts'
 import type { LogSummary } from './log-summary.ts'
 import type { MessageStateTables } from './message-state-tables.ts'
 import type { MessageLog } from './message-log.ts'
+import type { UploadTable } from './upload-table.ts'
 
 /** What a message reads now: its newest text, or null when it is deleted. */
 export interface Amendment {
@@ -27,16 +28,24 @@ export class AmendmentTable implements Amendments {
   readonly #log: MessageLog
   readonly #summary: LogSummary
   readonly #states: MessageStateTables
+  readonly #uploads: Pick<UploadTable, 'releaseOf'>
   /** The seq of the newest deletion since the actor started, 0 for none. */
   newestDeletion = 0
   /** Whether any message was ever edited or deleted; undefined until it is read. */
   #isUsed: boolean | undefined
 
-  constructor(sql: SqlStorage, log: MessageLog, summary: LogSummary, states: MessageStateTables) {
+  constructor(
+    sql: SqlStorage,
+    log: MessageLog,
+    summary: LogSummary,
+    states: MessageStateTables,
+    uploads: Pick<UploadTable, 'releaseOf'>,
+  ) {
     this.#sql = sql
     this.#log = log
     this.#summary = summary
     this.#states = states
+    this.#uploads = uploads
   }
 
   target(seq: number): Target | undefined {
@@ -70,6 +79,7 @@ export class AmendmentTable implements Amendments {
     )
     if (text === null) {
       this.#states.deleted(ref)
+      this.#uploads.releaseOf(ref)
       this.newestDeletion = this.#log.top()
       this.#scrub(ref)
     }
@@ -85,7 +95,10 @@ export class AmendmentTable implements Amendments {
       at,
       JSON.stringify(refs),
     )
-    for (const ref of refs) this.#states.deleted(ref)
+    for (const ref of refs) {
+      this.#states.deleted(ref)
+      this.#uploads.releaseOf(ref)
+    }
   }
 
   /** How many messages after `seq` are deleted, without those that did not count. */

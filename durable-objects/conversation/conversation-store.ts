@@ -24,6 +24,8 @@ import { MessageStateTables } from './message-state-tables.ts'
 import { MessageLog } from './message-log.ts'
 import { Projection } from './projection.ts'
 import { UnreadCounter } from './unread-counter.ts'
+import { UploadSweeper } from './upload-sweeper.ts'
+import { UploadTable } from './upload-table.ts'
 
 /** Everything one conversation stores: its settings, members, log, subscribers, and the watermarks of its pending tasks. */
 export class ConversationStore {
@@ -44,6 +46,8 @@ export class ConversationStore {
   readonly cachedPages: CachedPages
   readonly coldRanges: ColdRanges
   readonly inboxUpdater: InboxUpdater
+  readonly uploads: UploadTable
+  readonly sweeper: UploadSweeper
   /** Set by `write`. */
   conversation: Conversation | undefined
   #crashedWithTasks: boolean
@@ -57,8 +61,10 @@ export class ConversationStore {
     this.log = new MessageLog(sql, this.settings, exists)
     this.sentTimes = new SentTimes(this.log)
     this.summary = new LogSummary(sql, this.settings, this.log)
+    this.uploads = new UploadTable(sql, exists)
+    this.sweeper = new UploadSweeper(env, this.uploads, ctx.id.name ?? '')
     this.messages = new MessageStateTables(sql)
-    this.amendments = new AmendmentTable(sql, this.log, this.summary, this.messages)
+    this.amendments = new AmendmentTable(sql, this.log, this.summary, this.messages, this.uploads)
     this.mentions = new MentionTable(sql, exists)
     this.unread = new UnreadCounter(sql, this.log, this.amendments, this.members, this.mentions)
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
@@ -106,6 +112,12 @@ export class ConversationStore {
     this.#crashedWithTasks = false
   }
 
+  /** Subscribers learn of the deletion, and the bytes of the files are deleted. */
+  conversationDeleted(): void {
+    this.uploads.releaseAll()
+    this.announcePosition()
+  }
+
   /** A deleted conversation has no position: all subscribers, guests too, subscribe again and are refused. */
   announcePosition(): void {
     if (this.conversation === undefined) return
@@ -126,6 +138,7 @@ export class ConversationStore {
     if (top > 0) this.messages.clear()
     if (top > 0) this.summary.clear()
     if (top > 0) this.mentions.clear()
+    if (top > 0) this.uploads.releaseAll()
     this.members.clear()
     this.members.putAll(members.map((member) => ({ ...member, read: top, joined: top })))
     this.projection.skip(top)

@@ -75,6 +75,12 @@ export class ConversationTasks {
         isPending: () => store().cachedPages.isPending(),
         run: () => store().cachedPages.run(),
       },
+      {
+        name: 'uploads',
+        isPending: () => this.#isPending(({ sweeper }) => sweeper.isPending()),
+        run: () => store().sweeper.run(),
+        dueAt: () => store().sweeper.dueAt(),
+      },
     ])
   }
 

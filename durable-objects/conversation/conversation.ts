@@ -60,7 +60,11 @@ export class Conversation extends MaintainedConversation implements Conversation
     graceMs: loadConfig(this.env).presenceGraceMs,
   })
   readonly #tasks = new ConversationTasks(this.#place.alarm, this.ctx.id.name ?? '', this.env, () => this.#store)
-  protected override readonly maintained = () => ({ store: this.#store, tasks: this.#tasks })
+  protected override readonly maintained = () => ({
+    store: this.#store,
+    tasks: this.#tasks,
+    state: () => this.#state(),
+  })
 
   /** Runs the commands of one gateway, or of one HTTP request, in order; the answer leaves once they are durable. */
   execute(call: StreamCall): StreamAnswer {
@@ -77,7 +81,7 @@ export class Conversation extends MaintainedConversation implements Conversation
         ? applied
         : { ...applied, events: this.#presence.filter(applied.events, call.gateway) }
     const answer = this.#answer(call, state, published, have)
-    if (state.conversation.deletedAt !== undefined) this.#store.announcePosition()
+    if (state.conversation.deletedAt !== undefined) this.#store.conversationDeleted()
     return answer
   }
 
@@ -171,7 +175,7 @@ export class Conversation extends MaintainedConversation implements Conversation
   }
 
   #stateOf(conversation: ConversationRecord): ConversationState {
-    const { members, log, amendments, messages, activity, sentTimes } = this.#store
+    const { members, log, amendments, messages, activity, sentTimes, uploads } = this.#store
     return {
       conversation,
       members,
@@ -180,6 +184,7 @@ export class Conversation extends MaintainedConversation implements Conversation
       messages,
       readStates: activity,
       sentTimes,
+      uploads,
       now: this.#clock.now(),
       write: this.#write,
       noteRemoval: this.#noteRemoval,

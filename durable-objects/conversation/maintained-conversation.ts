@@ -3,7 +3,16 @@ import type { ConversationChecksums } from '../../src/history/checksum.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { ChatExplanation } from '../../src/protocol/chat-notifications-api.ts'
 import { blockedWith, rightsOf } from '../../src/conversations/rights.ts'
+import type { ConversationState } from '../../src/conversations/state.ts'
 import type { Actor, Member } from '../../src/conversations/types.ts'
+import {
+  applyUpload,
+  readableUploads,
+  type ReadableUploads,
+  type UploadAction,
+  type UploadAnswer,
+} from '../../src/conversations/uploads.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type {
   AskedNotice,
   ChatNoticeNow,
@@ -29,9 +38,11 @@ import { UserEraser } from './user-eraser.ts'
 interface Maintained {
   readonly store: ConversationStore
   readonly tasks: ConversationTasks
+  /** As its commands read and change it; undefined when there is none. */
+  readonly state: () => ConversationState | undefined
 }
 
-/** What is asked of a conversation for its tenant or its operator, none of which is part of a message. */
+/** What is asked of a conversation for its tenant or its operator, and about files: none of it is part of a message. */
 export abstract class MaintainedConversation extends TenantActor {
   /** A conversation that begins has another store. A member of the instance: others cannot call it. */
   protected abstract readonly maintained: () => Maintained
@@ -122,6 +133,22 @@ export abstract class MaintainedConversation extends TenantActor {
     // The version stays: neither Postgres nor subscribers are told of blocks.
     store.write({ ...after, rights: rightsOf(after) })
     return true
+  }
+
+  /** Begins, continues or ends the upload of a file; the edge stores its bytes. */
+  applyUpload(actor: Actor, action: UploadAction): UploadAnswer | Refusal {
+    const { state: read, tasks } = this.maintained()
+    const state = read()
+    if (state === undefined) return refuse('notFound')
+    const answer = applyUpload(state, actor, action)
+    if (answer.kind === 'upload') tasks.alarm.scheduleGathering(state.now, 0)
+    return answer
+  }
+
+  /** Those of the files that the actor may read. */
+  readableUploads(actor: Actor, ids: readonly string[]): ReadableUploads | Refusal {
+    const state = this.maintained().state()
+    return state === undefined ? refuse('notFound') : readableUploads(state, actor, ids)
   }
 
   #eraser(): UserEraser {

@@ -49,4 +49,9 @@ export const conversationSchema: readonly string[] = [
    CREATE INDEX threads_by_user ON thread_users (user, root);`,
   // The content of messages that were deleted and can be restored until a time, and of restored ones.
   'CREATE TABLE kept_messages (ref INTEGER PRIMARY KEY, data TEXT NOT NULL, until INTEGER);',
+  // Files; see docs/design/attachments.md. `due` is when one is let go of.
+  `CREATE TABLE uploads (
+     id TEXT PRIMARY KEY, user TEXT NOT NULL, seq INTEGER, state TEXT NOT NULL, due INTEGER, data TEXT NOT NULL) WITHOUT ROWID;
+   CREATE INDEX uploads_due ON uploads (due) WHERE due IS NOT NULL;
+   CREATE INDEX uploads_of_message ON uploads (seq) WHERE seq IS NOT NULL;`,
 ]

@@ -15,12 +15,12 @@ import type { ConversationStore } from './conversation-store.ts'
 const seqsPerCall = 5000
 const changesPerCall = 500
 
-const stages = ['log', 'mentions', 'membership'] as const
+const stages = ['log', 'mentions', 'uploads', 'membership'] as const
 
 type Row = { seq: number; at: number; user: string; client: string; client_id: string | null; data: string | null }
 
 /**
- * Erases a user from what one conversation stores, a part with each call: first entries, then mentions, then the membership, whose
+ * Erases a user from what one conversation stores, a part with each call: first entries, then mentions and files, then the membership, whose
  * end is an entry that carries the pseudonym. Every part may be repeated; one that finds nothing changes nothing.
  */
 export class UserEraser {
@@ -40,6 +40,10 @@ export class UserEraser {
     const stage = stages.find((each) => each === given) ?? stages[0]
     if (stage === 'log') return this.#eraseEntries(erased, Number(digits), now)
     if (stage === 'mentions') return this.#eraseMentions(erased, Number(digits))
+    if (stage === 'uploads') {
+      const changed = this.#store.uploads.eraseUser(erased, changesPerCall)
+      return { erased: changed, next: changed < changesPerCall ? 'membership 0' : 'uploads 0' }
+    }
     return { erased: this.#endMembership(conversation, erased, now) + this.#eraseSettings(erased), next: null }
   }
 
@@ -143,7 +147,7 @@ export class UserEraser {
       this.#sql.exec('UPDATE mentions SET users = ? WHERE seq = ?', JSON.stringify(others), seq)
     }
     const isOver = rows.length < changesPerCall
-    return { erased: rows.length, next: isOver ? 'membership 0' : `mentions ${rows.at(-1)?.seq ?? after}` }
+    return { erased: rows.length, next: isOver ? 'uploads 0' : `mentions ${rows.at(-1)?.seq ?? after}` }
   }
 
   /**

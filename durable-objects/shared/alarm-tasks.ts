@@ -38,6 +38,8 @@ const steadily = 4
 const timeoutMs = 1000
 /** The alarm rings again after this time while a task is under way, in case the actor restarts meanwhile. */
 const lookAfterMs = 20_000
+/** What is not urgent may gather for so long, in milliseconds: an alarm that rings before is early enough for it. */
+const gatheredMs = 600_000
 /** An alarm may ring this much early, in milliseconds. */
 const earlyMs = 100
 /** An alarm this late was lost by the platform, as has been seen (cloudflare-docs#18324): it is set again. */
@@ -83,7 +85,7 @@ export class AlarmTasks {
    */
   scheduleGathering(now: number, delayMs: number, isUrgent = true): void {
     if (this.#armedFor < now - missedMs) this.#armedFor = Infinity
-    if (!isUrgent && this.#armedFor !== Infinity) return
+    if (!isUrgent && this.#armedFor < now + gatheredMs) return
     for (const { task } of this.#tasks)
       if (task.dueAt !== undefined && task.isPending())
         this.#arm(Math.max(task.dueAt(), now + delayMs, this.#ranAt + steadily * delayMs))

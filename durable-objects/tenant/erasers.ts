@@ -2,6 +2,7 @@ import { connect, type Database } from '../../src/adapters/neon/connect.ts'
 import { named } from '../../src/adapters/neon/named.ts'
 import { openShard, shardsNow } from '../../src/adapters/neon/shards.ts'
 import { countRows, deleteRows, refuseRows, selectNames } from '../../src/adapters/neon/tenant-rows.ts'
+import { openBlobs } from '../../src/adapters/blobs/open.ts'
 import { openCache, scanKeys } from '../../src/adapters/upstash/cache.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
@@ -10,6 +11,7 @@ import { inLanes } from '../../src/kernel/in-lanes.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { fixedLimiters } from '../../src/limits/limiter-names.ts'
 import { jurisdictionOf } from '../../src/protocol/places.ts'
+import { blobPrefix } from '../../src/protocol/blob-keys.ts'
 import { gatewayNames } from '../../src/realtime/gateway-names.ts'
 import type { Checked, Erased } from '../../src/tenants/deletion.ts'
 import { stepsOf, type Step } from '../../src/tenants/deletion-plan.ts'
@@ -415,6 +417,22 @@ const redis = ({ env, tenant }: ErasedTenant): Eraser => {
   }
 }
 
+/** The bytes of all files of the tenant; parts of files that were never completed end by themselves (docs/deploy.md). */
+const blobs = ({ env, tenant }: ErasedTenant): Eraser => {
+  const store = openBlobs(env)
+  const page = async () =>
+    store === undefined ? { keys: [], next: undefined } : await store.list(blobPrefix(tenant), undefined)
+  return {
+    eraseSome: async () => {
+      const { keys, next } = await page()
+      await store?.delete(keys)
+      // The first page is the next one, once its keys are gone.
+      return { erased: keys.length, next: next === undefined ? null : 'next' }
+    },
+    verifySome: async () => ({ checked: 1, left: (await page()).keys.length, next: null }),
+  }
+}
+
 const inTime = async <T>(what: string, call: Promise<T>): Promise<T> => await within(actorMs, what, call)
 
 type MakeEraser = (at: ErasedTenant, part: Step['part']) => Eraser
@@ -468,6 +486,7 @@ const erasers: Readonly<Record<Exclude<StoreName, 'Tenant'>, MakeEraser>> = {
   redis,
   // A message has only names; a run that it starts finds no queue.
   qstash: () => nothing,
+  blobs,
 }
 
 /** What a step of the plan does. */

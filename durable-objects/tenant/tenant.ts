@@ -514,17 +514,19 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   }
 
   /** Changes the given settings; undefined when there is no such tenant. */
-  setSettings({ anonymous, origins, rights }: SettingsChange): StoredTenant | undefined {
+  setSettings({ anonymous, origins, rights, uploads }: SettingsChange): StoredTenant | undefined {
     const record = this.record()
     if (record === undefined) return undefined
-    const { origins: before, rights: rightsBefore, ...rest } = record
+    const { origins: before, rights: rightsBefore, uploads: uploadsBefore, ...rest } = record
     const grids = rights === undefined ? rightsBefore : (rights ?? undefined)
+    const files = uploads === undefined ? uploadsBefore : (uploads ?? undefined)
     const listed = origins === undefined ? before : (origins ?? undefined)
     const changed = {
       ...rest,
       anonymous: anonymous ?? record.anonymous,
       ...(listed === undefined ? {} : { origins: [...new Set(listed)] }),
       ...(grids === undefined ? {} : { rights: grids }),
+      ...(files === undefined ? {} : { uploads: files }),
     }
     if (JSON.stringify(changed) === JSON.stringify(record)) return record
     const written = { ...changed, version: record.version + 1 }

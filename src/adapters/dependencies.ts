@@ -15,6 +15,9 @@ export const redis = service('Redis', 'redis', 256, 1)
 /** Messages have a deduplication id, and may be repeated. */
 export const qstash = service('QStash', 'qstash', 32, 2)
 
+/** The bucket of attachments where it is behind the S3 API. Its calls may be repeated. */
+export const blobs = service('Blob storage', 'blobs', 64, 2)
+
 const databases = new BoundedMap<string, Dependency>(1000)
 
 /** The database of a connection string. Each statement may be repeated: those that write change nothing the second time. */

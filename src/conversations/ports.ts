@@ -57,3 +57,35 @@ export interface Members {
   /** The first `limit` members, by user id. */
   some(limit: number): Member[]
 }
+
+/** A file of one conversation: on its way (`open`), or whole and of the type that it was said to be (`ready`). */
+export interface Upload {
+  readonly id: string
+  /** The member that sends it; "" for the tenant's server. */
+  readonly user: string
+  readonly name: string
+  readonly type: string
+  readonly size: number
+  /** When it was begun, in milliseconds since the epoch. */
+  readonly at: number
+  readonly state: 'open' | 'ready'
+  /** Under which its parts are stored; null before the first part, and of a file of one part. */
+  readonly multipart: string | null
+  /** Etags of the parts that are stored, by their numbers less one; "" for one that is missing. */
+  readonly etags: readonly string[]
+  readonly width?: number
+  readonly height?: number
+  /** The message that names it and its clientId; null while none does. */
+  readonly seq: number | null
+  readonly clientId: string | null
+}
+
+/** The files of a conversation. Those that are let go of are not found any more; their bytes are deleted afterwards. */
+export interface Uploads {
+  get(id: string): Upload | undefined
+  put(upload: Upload): void
+  /** How many of a user are open. */
+  openOf(user: string): number
+  /** Lets go of one. */
+  release(id: string): void
+}

@@ -7,7 +7,7 @@ import type { Right } from '../protocol/rights.ts'
 import type { EphemeralEvent, StreamResult } from '../protocol/stream.ts'
 import { refuseBanned, refuseWriter } from './bans.ts'
 import type { MessageStates } from './message-states.ts'
-import type { Amendments, Log, Members, Place, ReadStates } from './ports.ts'
+import type { Amendments, Log, Members, Place, ReadStates, Uploads } from './ports.ts'
 import type { SentTimes } from './slow-mode.ts'
 import { defaultRights, lacks, rightBits } from './rights.ts'
 import type { Actor, Conversation, LogRow } from './types.ts'
@@ -21,6 +21,7 @@ export interface ConversationState {
   readonly messages: MessageStates
   readonly readStates: ReadStates
   readonly sentTimes: SentTimes
+  readonly uploads: Uploads
   readonly now: number
   /** Stores the conversation as it is from now on. */
   readonly write: (conversation: Conversation) => void

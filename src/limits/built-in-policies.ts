@@ -23,6 +23,7 @@ type OwnPolicy =
   | 'notifications-key'
   | 'checks'
   | 'recipients'
+  | 'upload-mebibytes'
   | 'facade-tenant'
 
 /**
@@ -134,6 +135,8 @@ const rates: Readonly<Record<BuiltInPolicy, (terms: LimitTerms) => Rate>> = {
   checks: ({ limits }) => twice(limits.checksPerSecond),
   // The largest request has a hundred thousand recipients and must fit into the burst.
   recipients: ({ limits }) => ({ perSecond: 10 * limits.requestsPerSecondKey, burst: 100_000 }),
+  // The largest file of a tenant has 5 GiB and must fit into the burst.
+  'upload-mebibytes': () => ({ perSecond: 20, burst: 10_240 }),
   'facade-address': () => ({ perSecond: 100, burst: 500 }),
   'facade-tenant': ({ limits }) => twice(limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey),
   // A whole office may share one address and reconnect at the same moment.

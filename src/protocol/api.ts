@@ -1,3 +1,4 @@
+import { uploadSettings } from './uploads-api.ts'
 import { z } from 'zod'
 import { capabilities } from './capabilities.ts'
 import { parseChannel } from './channels.ts'
@@ -63,6 +64,8 @@ export const newSettings = z.strictObject({
   origins: z.array(originPattern).max(maxOrigins).nullable().optional(),
   /** Rights of roles in conversations that are created from now on; replaces what was given before, null restores the default. */
   rights: rightsByType.nullable().optional(),
+  /** What files may be uploaded; replaces what was given before, null restores the default. */
+  uploads: uploadSettings.nullable().optional(),
 })
 export type SettingsChange = z.output<typeof newSettings>
 
@@ -186,5 +189,10 @@ export const revocation = z.object({ user: z.string(), revokedAt: z.int().descri
 
 /** A tenant's settings; `origins` is `["*"]` until it is set. */
 export const settings = z
-  .object({ anonymous: z.boolean(), origins: z.array(z.string()), rights: rightsByType.optional() })
+  .object({
+    anonymous: z.boolean(),
+    origins: z.array(z.string()),
+    rights: rightsByType.optional(),
+    uploads: uploadSettings.optional(),
+  })
   .meta({ id: 'Settings' })

@@ -108,10 +108,28 @@ export const conversationPage = z.object({ conversations: z.array(listedConversa
 /** `GET /v1/conversations/:id/members`. */
 export const memberPage = z.object({ members: z.array(memberView), next: nextCursor })
 
-/** An attachment of a message, as it was sent. */
+/** An attachment of a message: a file somewhere else, at `url`, or one that was uploaded, which links are asked for by `upload`. */
 export const attachmentView = z
-  .object({ type: z.string(), url: z.string(), name: z.string().optional(), size: z.int().optional() })
+  .object({
+    type: z.string(),
+    url: z.string().optional().describe('Of a file somewhere else, as it was sent'),
+    upload: z.string().optional().describe('Of an uploaded file: its id'),
+    name: z.string().optional(),
+    size: z.int().optional(),
+    width: z.int().optional().describe('Of an uploaded picture, in pixels'),
+    height: z.int().optional(),
+  })
   .meta({ id: 'Attachment' })
+export type AttachmentView = z.output<typeof attachmentView>
+
+/** The answer to a message in examples. */
+export const exampleSentMessage = {
+  id: '0198c7f0-0000-7000-8000-000000000000.1',
+  seq: 1,
+  epoch: 'k3J9xQ2a',
+  at: 1764460800000,
+  duplicate: false,
+} as const
 
 /** A message that was sent. */
 export const sentMessage = z

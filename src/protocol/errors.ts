@@ -54,6 +54,13 @@ export const errors = {
   tooManyReactions: { code: 440, message: 'too many reactions', temporary: false },
   /** The conversation has as many pins as it may have. */
   tooManyPins: { code: 441, message: 'too many pins', temporary: false },
+
+  /** There is no such upload of the caller in the conversation, or it was not used in time. */
+  unknownUpload: { code: 460, message: 'unknown upload', temporary: false },
+  /** The upload is not complete. */
+  uploadNotReady: { code: 461, message: 'upload is not complete', temporary: false },
+  /** The user has as many open uploads in the conversation as they may have. */
+  tooManyUploads: { code: 462, message: 'too many open uploads', temporary: false },
 } as const
 
 /** The name of a catalogued refusal. */

@@ -42,6 +42,8 @@ export interface OperationDefinition {
   readonly rawBody?: readonly string[]
   /** Bytes that its body may have, where it may have more than others. */
   readonly bodyBytes?: number
+  /** How long it takes follows from the bytes of the client: the implementation keeps the deadline. */
+  readonly isTransfer?: true
   /** A request without a body is read as one with `{}`. */
   readonly optionalBody?: true
   /** The requests of which class this one counts among; `requests` when it is not given. */

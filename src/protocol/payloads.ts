@@ -41,12 +41,20 @@ export const displayName = z
     'must be one line of well-formed Unicode without control characters, overrides of direction, and isolates that are not closed',
   )
 
-const attachment = z.strictObject({
-  type: z.string().max(64),
-  url: z.httpUrl().max(2048),
-  name: displayName.max(255).optional(),
-  size: z.int().nonnegative().optional(),
-})
+const attachment = z.union([
+  z.strictObject({
+    type: z.string().max(64),
+    url: z.httpUrl().max(2048),
+    name: displayName.max(255).optional(),
+    size: z.int().nonnegative().optional(),
+  }),
+  z.strictObject({
+    upload: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{22}$/, 'not an upload id')
+      .describe('A file that was uploaded and is complete'),
+  }),
+])
 
 /** Whom a message mentions. An array of user ids is the form of before 2026-12 and means `{ users }`. */
 export const mentionsGiven = z

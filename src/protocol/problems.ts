@@ -22,6 +22,12 @@ export const problems = {
   'too-many-reactions': { status: 409, title: 'Too many reactions' },
   'too-many-pins': { status: 409, title: 'Too many pins' },
   flood: { status: 429, title: 'Repeated text' },
+  'unknown-upload': { status: 404, title: 'Unknown upload' },
+  'upload-not-ready': { status: 409, title: 'Upload is not complete' },
+  'too-many-uploads': { status: 409, title: 'Too many open uploads' },
+  'wrong-type': { status: 415, title: 'File is of another type' },
+  'type-not-allowed': { status: 415, title: 'File type is not allowed' },
+  'link-expired': { status: 410, title: 'Link has expired' },
   'slow-mode': { status: 429, title: 'Slow mode' },
   'internal-error': { status: 500, title: 'Internal error' },
   'upstream-failed': { status: 502, title: 'Upstream does not answer' },
@@ -61,6 +67,9 @@ const byError: Partial<Record<ErrorName, ProblemName>> = {
   limitExceeded: 'conflict',
   tooManyReactions: 'too-many-reactions',
   tooManyPins: 'too-many-pins',
+  unknownUpload: 'unknown-upload',
+  uploadNotReady: 'upload-not-ready',
+  tooManyUploads: 'too-many-uploads',
   internal: 'unavailable',
 }
 

@@ -6,6 +6,7 @@ import { originPattern } from '../protocol/origins.ts'
 import { jurisdictions, regionHint } from '../protocol/places.ts'
 import { contentRules } from '../protocol/content-rules-api.ts'
 import { rightsByType } from '../protocol/rights.ts'
+import { uploadSettings } from '../protocol/uploads-api.ts'
 import { ownLimits, planName, type SharedLimits, type SystemLimits } from '../protocol/tenant-limits.ts'
 
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
@@ -82,6 +83,8 @@ export const tenantRecord = z.object({
   rights: rightsByType.optional(),
   /** What messages of users may not contain; absent: anything may. */
   contentRules: contentRules.optional(),
+  /** What files may be uploaded; absent: any of up to 100 MiB. */
+  uploads: uploadSettings.optional(),
   /**
    * The tenant is deleted, and can be restored until then, in milliseconds since the epoch. Its state is `suspended` meanwhile, which
    * earlier versions understand.

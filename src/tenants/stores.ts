@@ -6,7 +6,7 @@ type Found = 'by-tenant' | 'numbered' | 'listed' | 'unlisted'
  * a tenant that is moved, exported or deleted leaves nothing behind because it was forgotten.
  */
 export interface TenantStore {
-  readonly kind: 'table' | 'actor' | 'cache' | 'message'
+  readonly kind: 'table' | 'actor' | 'cache' | 'message' | 'blob'
   readonly holds: string
   readonly found: Found
   /** Between shards: `copied` with its shard, `switched` with a new epoch, `stays` where it is, `dropped` and made again. */
@@ -329,6 +329,21 @@ const outside = {
     export: 'never',
     verify: 'absent',
     user: nothingOfUsers,
+  },
+  blobs: {
+    kind: 'blob',
+    holds: 'the bytes of files that were uploaded into conversations',
+    found: 'by-tenant',
+    move: 'stays',
+    delete: 'rows',
+    export: 'never',
+    verify: 'counted',
+    user: {
+      holds: 'files that the user sent: with their messages they are deleted, others stay with theirs',
+      found: 'by-conversation',
+      erase: 'follows',
+      export: 'elsewhere',
+    },
   },
 } as const satisfies Readonly<Record<string, TenantStore>>
 

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { Settings } from '../../durable-objects/shared/settings.ts'
 import { MemberTable } from '../../durable-objects/conversation/member-table.ts'
 import { AmendmentTable } from '../../durable-objects/conversation/amendment-table.ts'
+import { UploadTable } from '../../durable-objects/conversation/upload-table.ts'
 import { MessageStateTables } from '../../durable-objects/conversation/message-state-tables.ts'
 import { LogSummary } from '../../durable-objects/conversation/log-summary.ts'
 import { MessageLog } from '../../durable-objects/conversation/message-log.ts'
@@ -25,7 +26,7 @@ function logOf(sql: SqlStorage) {
   const settings = new Settings(sql, true)
   const log = new MessageLog(sql, settings, true)
   const summary = new LogSummary(sql, settings, log)
-  const amendments = new AmendmentTable(sql, log, summary, new MessageStateTables(sql))
+  const amendments = new AmendmentTable(sql, log, summary, new MessageStateTables(sql), new UploadTable(sql, true))
   return { settings, log, summary, amendments }
 }
 

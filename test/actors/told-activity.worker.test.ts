@@ -61,7 +61,7 @@ class Scene {
   }
 
   get #state(): ConversationState {
-    const { conversation, members, log, amendments, messages, activity, sentTimes } = this.#store
+    const { conversation, members, log, amendments, messages, activity, sentTimes, uploads } = this.#store
     if (conversation === undefined) throw new Error('begun above')
     return {
       conversation,
@@ -71,6 +71,7 @@ class Scene {
       messages,
       readStates: activity,
       sentTimes,
+      uploads,
       now: 1000,
       write: (changed) => this.#store.write(changed),
       noteRemoval: () => undefined,

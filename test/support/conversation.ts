@@ -1,4 +1,5 @@
 import { MessageStateTables } from '../../durable-objects/conversation/message-state-tables.ts'
+import { UploadTable } from '../../durable-objects/conversation/upload-table.ts'
 import { conversationSchema } from '../../durable-objects/conversation/schema.ts'
 import { Disk } from '../sim/disk.ts'
 import { commandBy } from './conversation-command.ts'
@@ -127,6 +128,7 @@ export class TestConversation implements ConversationState {
   readonly members = new MemoryMembers()
   readonly readStates = new MemoryReadStates(this.log, this.members)
   readonly sentTimes = new SentTimes(this.log)
+  #uploads: UploadTable | undefined
   readonly removals: string[] = []
   conversation: ConversationState['conversation']
   now = 1000
@@ -148,6 +150,11 @@ export class TestConversation implements ConversationState {
   /** Tables on a disk, which are made when they are first used. */
   get messages(): MessageStateTables {
     return (this.#messages ??= this.#openTables())
+  }
+
+  get uploads(): UploadTable {
+    // The tables are made with those of messages.
+    return (this.#uploads ??= new UploadTable((this.messages, this.#disk), true))
   }
 
   close(): void {

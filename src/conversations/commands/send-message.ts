@@ -10,8 +10,9 @@ import { messageSent, type MessageSent } from '../message-entries.ts'
 import type { Place } from '../ports.ts'
 import { refuseTooSoon } from '../slow-mode.ts'
 import { isInThreadOnly, noteReply, threadFields } from '../threads.ts'
+import { resolveAttachments } from '../uploads.ts'
 import type { Actor } from '../types.ts'
-import { scheduledMessage, sentMessage } from '../../protocol/conversation-views.ts'
+import { exampleSentMessage, scheduledMessage, sentMessage } from '../../protocol/conversation-views.ts'
 import { typingData } from './report-typing.ts'
 
 /** Sends a message now, or as a job at `deliverAt`. */
@@ -32,17 +33,8 @@ export const sendMessage = defineCommand({
       'The same clientId again is the same message (200). With deliverAt it is sent then (202). An API key sends as the tenant itself, or as the member in user.',
     responses: { 201: sentMessage, 202: scheduledMessage, 200: sentMessage.or(scheduledMessage) },
     status: (output) => (isRepeat(output) ? 200 : output.startsWith('{"job"') ? 202 : 201),
-    errors: ['conflict', 'slow-mode', 'content-refused', 'flood'],
-    example: {
-      body: { clientId: 'c1', text: 'Lunch?' },
-      response: {
-        id: '0198c7f0-0000-7000-8000-000000000000.1',
-        seq: 1,
-        epoch: 'k3J9xQ2a',
-        at: 1764460800000,
-        duplicate: false,
-      },
-    },
+    errors: ['conflict', 'slow-mode', 'content-refused', 'flood', 'unknown-upload', 'upload-not-ready'],
+    example: { body: { clientId: 'c1', text: 'Lunch?' }, response: exampleSentMessage },
   },
   later: (input) =>
     input.deliverAt === undefined ? undefined : { content: contentOf(input), deliverAt: input.deliverAt },
@@ -57,19 +49,12 @@ function contentOf(input: Input): MessageContent {
   return toContent(given)
 }
 
-/** A message of text only, for one conversation. */
-export interface PlainSend {
-  readonly conversation: string
-  readonly clientId: string
-  readonly text: string
-}
-
 /**
  * Reads the payload of the most frequent command, `message.send` with text only, as `sendPayload` would: the schema,
  * which the runtime may not compile, costs more than storing the message. Undefined for everything else, valid or not:
  * then the schema decides, and explains.
  */
-export function plainSend(data: unknown): PlainSend | undefined {
+export function plainSend(data: unknown): Readonly<Record<'conversation' | 'clientId' | 'text', string>> | undefined {
   if (typeof data !== 'object' || data === null || Object.keys(data).length !== 3) return undefined
   if (!('conversation' in data && 'clientId' in data && 'text' in data)) return undefined
   const { conversation, clientId, text } = data
@@ -105,15 +90,19 @@ export function send(
   const isReply = content.replyTo !== undefined || content.thread !== undefined
   const missing = isReply ? unknownReference(state, content, seq) : undefined
   if (missing !== undefined) return missing
+  const files = content.attachments === undefined ? undefined : resolveAttachments(state, actor, content)
+  if (files?.kind === 'refused') return files
 
-  const { dataText, thread, alsoInConversation, ...fields } = content
+  const { dataText, thread, alsoInConversation, attachments: _, ...fields } = content
   const id = messageId(state.conversation.id, seq)
   const place = thread === undefined ? undefined : threadFields(thread, alsoInConversation)
-  const message: MessageSent = { type: 'message', ...place, id, user: actor.user, at: state.now, ...fields }
+  const shown = files === undefined ? fields : { ...fields, attachments: files.attachments }
+  const message: MessageSent = { type: 'message', ...place, id, user: actor.user, at: state.now, ...shown }
   const row = toRow(seq, actor, message, content.clientId, dataText)
   const isQuiet = content.silent === true || (thread !== undefined && isInThreadOnly(content))
   const known = state.log.append(row, isQuiet, thread)
   if (known !== undefined) return sent(state, known, true)
+  files?.note(seq)
   applied.publications.push(toPublication(row))
   if (content.mentions !== undefined && !isQuiet) state.readStates.noteMentions(seq, content.mentions)
   if (thread !== undefined) noteReply(state, row, thread, content.mentions)

@@ -20,6 +20,7 @@ import { health } from '../resources/operations/health.ts'
 import { operations } from '../resources/all-operations.ts'
 import { chatPage } from '../resources/pages/page.ts'
 import { serverApi } from '../server-api/route.ts'
+import { files } from '../resources/uploads/files.ts'
 import { streams } from '../resources/realtime/streams.ts'
 import { trackedLinks } from '../resources/notifications/tracking.ts'
 import { providerEvents } from '../resources/notifications/provider-events.ts'
@@ -86,6 +87,8 @@ const others: Hono<App> = new Hono<App>()
   .route('/', preferencePages)
   .use('/n/*', limitVisitors(), forwardElsewhere('notifications', pageDeadlineMs))
   .route('/', trackedLinks)
+  .use('/files/*', countVisitors())
+  .route('/', files)
   .use('/jobs/*', forwardElsewhere('jobs', workerRunDeadlineMs))
   .route('/jobs', workerRuns)
   .use('/provider-events/*', forwardElsewhere('notifications', reportDeadlineMs))

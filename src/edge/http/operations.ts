@@ -135,7 +135,7 @@ async function answerSafely(c: AppContext, parts: Parts): Promise<Response> {
         return withHeaders(await forwardOperation(c, elsewhere, { context, definition }, principal), commonHeaders())
       }
       const call = { c, caller: callerOf(c, definition.access), ...(await input(c)) }
-      const answer = isOfTenants ? await answerInTime(work(call)) : await work(call)
+      const answer = isOfTenants && definition.isTransfer !== true ? await answerInTime(work(call)) : await work(call)
       const headers: Record<string, string> = { ...fixed, ...commonHeaders() }
       if (isSecret) headers['Cache-Control'] = 'no-store'
       if (answer.age !== undefined) headers['Age'] = String(answer.age)

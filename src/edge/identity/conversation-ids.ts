@@ -3,6 +3,7 @@ import type { RepliesQuery } from '../../../durable-objects/contracts.ts'
 import { callConversation } from '../../../durable-objects/open-actors.ts'
 import { refuseAll } from '../../conversations/apply-commands.ts'
 import type { Actor } from '../../conversations/types.ts'
+import type { UploadAction } from '../../conversations/uploads.ts'
 import { hasCheck, withCheck } from '../../conversations/conversation-ids.ts'
 import type { Env } from '../../env.ts'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
@@ -62,6 +63,9 @@ export function possibleConversation(env: Env, tenant: string, id: string) {
       : refuse(name)
   return {
     admitsWriter: (actor: Actor) => ask((conversation) => conversation.admitsWriter(actor)),
+    applyUpload: (actor: Actor, action: UploadAction) => ask((conversation) => conversation.applyUpload(actor, action)),
+    readableUploads: (actor: Actor, ids: readonly string[]) =>
+      ask((conversation) => conversation.readableUploads(actor, ids)),
     history: (actor: Actor, query: HistoryQuery) =>
       ask((conversation) => conversation.history(actor, query), 'permissionDenied'),
     /** A page of messages: the body of the HTTP answer, null when the caller has it already, or what `history` returns. */

@@ -52,6 +52,13 @@ export async function takeRecipients(
   if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
 }
 
+/** The bytes of a file are taken from those of its tenant, in mebibytes, before any is stored. */
+export async function takeMebibytes(env: Env, { tenant }: ChargedCaller, mebibytes: number): Promise<void> {
+  const level = platformLevel(env, await termsOf(env, tenant), { tenant, policy: 'upload-mebibytes', key: '' })
+  const decision = await decideAll(decider, [{ ...level, cost: mebibytes }])
+  if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
+}
+
 /** The same for routes: a refusal is thrown as the problem that HTTP tells. */
 export async function takeItems(env: Env, caller: ChargedCaller, items: number): Promise<void> {
   const decision = await decideItems(env, caller, items)

@@ -34,6 +34,7 @@ import { settings } from './tenants/settings.ts'
 import { signingKeys } from './tenants/signing-keys.ts'
 import { usage } from './tenants/usage.ts'
 import { exports } from './exports/exports.ts'
+import { uploads } from './uploads/uploads.ts'
 import { erasures } from './users/erasure.ts'
 import { tokens } from './users/tokens.ts'
 import { users } from './users/users.ts'
@@ -41,6 +42,7 @@ import { users } from './users/users.ts'
 /** Every operation of the HTTP API, in the order of the documentation. */
 export const operations: readonly Operation[] = [
   ...conversations,
+  ...uploads,
   ...tokens,
   ...users,
   ...tenantBans,

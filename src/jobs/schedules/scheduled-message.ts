@@ -53,6 +53,11 @@ export async function scheduleMessage(
   ports: LaterPorts,
   { tenant, conversation, actor, content, deliverAt }: LaterMessage,
 ): Promise<Scheduled | Refusal> {
+  if (content.attachments?.some((one) => 'upload' in one) === true)
+    return refuse(
+      'badRequest',
+      'attachments: a message for later cannot name uploads, which are kept for a day; send it now, or give urls',
+    )
   const admitted = await ports.admits(actor)
   if (admitted.kind === 'refused') return admitted
   const id = await uuidFrom(JSON.stringify([tenant, conversation, actor.user, content.clientId]))

@@ -1,5 +1,5 @@
 import type { Category } from '../model.ts'
-import { readToken, signToken, tenantOfLink } from './signed.ts'
+import { readToken, signToken, tenantOfLink } from '../../kernel/signed-token.ts'
 
 /** What a link in a message lets its reader do: change their own preferences, and switch off what it names at once. */
 export interface PreferenceLink {

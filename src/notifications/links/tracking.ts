@@ -1,4 +1,4 @@
-import { readToken, signToken } from './signed.ts'
+import { readToken, signToken } from '../../kernel/signed-token.ts'
 
 /** Links to be followed are tracked up to this length. */
 const maxUrlLength = 2000

@@ -17,6 +17,7 @@ export function makeSecrets(dataDir: string): Secrets {
     qstashToken: secret(),
     qstashCurrentKey: `sig_${secret()}`,
     qstashNextKey: `sig_${secret()}`,
+    blobSecret: 'blob-secret',
   }
   writeFileSync(join(dataDir, 'secrets.json'), JSON.stringify(secrets))
   return secrets

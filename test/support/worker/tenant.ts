@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers'
-import { uuidv7 } from '../../../src/kernel/id.ts'
+import { randomToken, uuidv7 } from '../../../src/kernel/id.ts'
 import type { OwnLimits } from '../../../src/protocol/tenant-limits.ts'
 import { call, type Answer, type Body } from './http.ts'
 
@@ -42,6 +42,16 @@ export class TestTenant {
 
   async postMany(conversation: string, user: string, count: number): Promise<void> {
     for (let n = 1; n <= count; n++) succeeded(await this.post(conversation, user, `message ${n}`))
+  }
+
+  /** A complete file of a member that no message names; there are no bytes of it. */
+  async upload(conversation: string, user: string): Promise<string> {
+    const actor = { user, client: '', server: user === '' }
+    const id = randomToken(22)
+    const file = { name: 'lunch.png', type: 'image/png', size: 1 }
+    for (const action of [{ kind: 'begin', id, ...file } as const, { kind: 'complete', id } as const])
+      await this.actorOf(conversation).applyUpload(actor, action)
+    return id
   }
 
   async remove(conversation: string, user: string): Promise<Answer> {

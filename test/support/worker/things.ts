@@ -12,6 +12,7 @@ export const operations = definitions.filter(({ path }) => path.startsWith('/v1/
 /** What a tenant has of each kind that can be named in a path or body. */
 export interface Things {
   readonly conversation: string
+  readonly upload: string
   readonly job: string
   readonly run: string
   readonly notification: string
@@ -37,6 +38,7 @@ export async function furnished(): Promise<Furnished> {
   const tenant = await newTenant()
   const conversation = await tenant.group('alice', 'bob')
   await tenant.post(conversation, 'alice', 'between us')
+  const upload = await tenant.upload(conversation, 'alice')
   const name = `n${crypto.randomUUID().slice(0, 8)}`
   const put = async (path: string, body: object) => succeeded(await call(`PUT ${path}`, { as: tenant.key, body }))
   await put(`/v1/limits/policies/${name}`, { algorithm: 'fixed-window', limit: 5, windowSeconds: 60 })
@@ -83,7 +85,7 @@ export async function furnished(): Promise<Furnished> {
   const { id: signingKey } = succeeded(await call('POST /v1/signing-keys', { as: tenant.key }))
   const report = { user: 'carol', reporter: 'bob', reason: 'spam' }
   const { review } = succeeded(await call('POST /v1/reports', { as: tenant.key, body: report }))
-  const things = { conversation, job: later.id, run, notification, review: String(review), name, signingKey }
+  const things = { conversation, upload, job: later.id, run, notification, review: String(review), name, signingKey }
   return { tenant, things }
 }
 
@@ -96,6 +98,7 @@ export const nothing = (): Things => ({
   review: crypto.randomUUID(),
   name: `n${crypto.randomUUID().slice(0, 8)}`,
   signingKey: crypto.randomUUID().slice(0, 8),
+  upload: crypto.randomUUID().replaceAll('-', '').slice(0, 22),
 })
 
 /** An operation as people write it: `PATCH /v1/settings`. */
@@ -105,7 +108,7 @@ export const tellOf = ({ method, path }: Pick<OperationDefinition, 'method' | 'p
 /** A path's parameter names a thing of the kind that stands before it. */
 export function pathOf(
   { path }: Pick<OperationDefinition, 'path'>,
-  { conversation, job, run, notification, review, name, signingKey }: Things,
+  { conversation, upload, job, run, notification, review, name, signingKey }: Things,
 ): string {
   const ids: Readonly<Record<string, string>> = {
     conversations: conversation,
@@ -117,6 +120,8 @@ export function pathOf(
   return path
     .replace(/\/([\w-]+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
     .replace('{name}', name)
+    .replace('{upload}', upload)
+    .replace('{part}', '1')
     .replace('{key}', signingKey)
     .replace('{seq}', '1')
     .replace('{version}', '1')
@@ -141,6 +146,12 @@ export const namedBy = ({ conversation, job, name }: Things): Named => ({
   url: 'https://example.com/hook',
 })
 
+/** Bodies that do not follow from their schemas, since a file needs a media type and an upload its id. */
+const bodiesOf = ({ upload }: Things): Readonly<Record<string, object>> => ({
+  'POST /v1/conversations/{id}/uploads': { name: 'lunch.png', type: 'image/png', size: 1 },
+  'POST /v1/conversations/{id}/upload-links': { uploads: [upload] },
+})
+
 let asked = 0
 
 /** What an operation answers about these things: its status, and its words without what differs by chance. */
@@ -151,7 +162,8 @@ export async function answerOf(
   given?: object,
 ): Promise<[number, string]> {
   const { body } = operation
-  const sample = body === undefined ? undefined : (given ?? sampleOf(body, namedBy(things)))
+  const sample =
+    body === undefined ? undefined : (given ?? bodiesOf(things)[tellOf(operation)] ?? sampleOf(body, namedBy(things)))
   const line = `${operation.method.toUpperCase()} ${pathOf(operation, things)}`
   // Without a credential requests are counted by address, and there are more operations than one address may call at once.
   const from = as === undefined ? { headers: { 'cf-connecting-ip': `192.0.2.${asked++ % 250}` } } : { as }

@@ -3,7 +3,7 @@ import { callNotificationCatalog, callRecipients } from '../../../../durable-obj
 import { systemClock } from '../../../kernel/clock.ts'
 import { randomToken } from '../../../kernel/id.ts'
 import { linkUrls, readLink, type PreferenceLink } from '../../../notifications/links/link.ts'
-import { tenantOfLink } from '../../../notifications/links/signed.ts'
+import { tenantOfLink } from '../../../kernel/signed-token.ts'
 import type { Channel } from '../../../notifications/model.ts'
 import { effectiveSwitches, type SwitchChange } from '../../../notifications/preferences/effective.ts'
 import { sizes } from '../../../protocol/limits.ts'

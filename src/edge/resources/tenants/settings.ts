@@ -27,7 +27,7 @@ const changeSettings = operation(
     tag: 'Settings',
     summary: 'Change settings',
     description:
-      'Changes the fields that are given: whether tokens without a user may connect, the rights of roles in conversations that are created from then on, by their type (null: the default), and the origins whose pages may call /v1 and connect (null: any).',
+      'Changes the fields that are given: whether tokens without a user may connect, the rights of roles in conversations that are created from then on, by their type (null: the default), what files may be uploaded (null: any of up to 100 MiB), and the origins whose pages may call /v1 and connect (null: any).',
     access: 'server',
     body: newSettings,
     responses: { 200: settingsView },
@@ -51,4 +51,5 @@ const view = (record: StoredTenant | undefined) => ({
   anonymous: record?.anonymous ?? false,
   origins: record?.origins ?? ['*'],
   ...(record?.rights === undefined ? {} : { rights: record.rights }),
+  ...(record?.uploads === undefined ? {} : { uploads: record.uploads }),
 })

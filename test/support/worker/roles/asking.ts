@@ -27,22 +27,23 @@ export const casesOf = (table: Readonly<Record<string, readonly Use[]>>): Case[]
 /** Uses an operation as a role would; what it answers, without what differs by chance. */
 export async function ask(cast: Cast, { operation, use }: Case, role: Role, scene: Scene): Promise<Answer> {
   const asking = askingOf(role, scene)
-  const { body, user = '', seq = 1, reaction = '', query = '' } = use.ask?.(asking) ?? {}
-  const named = { id: scene.id, user, seq: String(seq), reaction }
+  const { body, user = '', seq = 1, reaction = '', upload = '', query = '' } = use.ask?.(asking) ?? {}
+  const named = { id: scene.id, user, seq: String(seq), reaction, upload, part: '1' }
   const path = Object.entries(named).reduce((text, [name, value]) => text.replace(`{${name}}`, value), operation.path)
   const as = cast.shows[role]
   const answer = await call(`${operation.method.toUpperCase()} ${path}${query}`, {
     ...(as === undefined ? {} : { as }),
     ...(body === undefined ? {} : { body }),
   })
-  return { ...answer, text: blank(answer.text, [scene.id, scene.friend, asking.fresh, asking.user]) }
+  return { ...answer, text: blank(answer.text, [scene.id, scene.friend, asking.fresh, asking.user, asking.file]) }
 }
 
 /** The caller and the object, in a scene. */
-export function askingOf(role: Role, { said, friend }: Scene): Asking {
+export function askingOf(role: Role, { said, files, friend }: Scene): Asking {
   const others = said.get(friend) ?? 1
   const fresh = `w${crypto.randomUUID().slice(0, 8)}`
-  return { user: userOf[role], own: said.get(userOf[role]) ?? others, others, friend, fresh }
+  const file = files.get(userOf[role]) ?? files.get(friend) ?? ''
+  return { user: userOf[role], file, own: said.get(userOf[role]) ?? others, others, friend, fresh }
 }
 
 /** A conversation that is not there, where everything else is the same. */

@@ -10,6 +10,8 @@ export interface Asking {
   /** The seq of a message of the caller's own, or of the friend's when there is none. */
   readonly own: number
   readonly others: number
+  /** A file of the caller's own, or of the friend's when there is none. */
+  readonly file: string
   readonly friend: string
   /** A text that was not used yet. */
   readonly fresh: string
@@ -100,6 +102,7 @@ export interface Asked {
   readonly user?: string
   readonly seq?: number
   readonly reaction?: string
+  readonly upload?: string
   readonly query?: string
 }
 

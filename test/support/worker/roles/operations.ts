@@ -1,10 +1,15 @@
 import { definitions } from '../../../../src/edge/openapi/openapi.ts'
 import { unknown, type Role } from './cast.ts'
 import { commandRequests } from './commands.ts'
-import { inside, users, type Asked, type Use } from './may.ts'
+import { inside, speakers, users, type Asked, type Use } from './may.ts'
 
 /** Over HTTP there are no anonymous users. */
 export const unknownOverHttp: readonly Role[] = [...unknown, 'anonymous']
+
+/** An operation on a file of the caller's own. */
+const ofFile = (says: string, more: Partial<Use> = {}): readonly Use[] => [
+  { says, may: speakers, ask: ({ file }) => ({ upload: file }), idle: true, ...more },
+]
 
 /** Every operation about conversations: what it is used for, and which roles may. */
 export const conversationOperations: Readonly<Record<string, readonly Use[]>> = {
@@ -18,6 +23,21 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
   ],
   'GET /v1/conversations/{id}/threads/{seq}/replies': [
     { says: 'lists the replies in a thread', may: inside, ask: ({ others }) => ({ seq: others }), idle: true },
+  ],
+  'POST /v1/conversations/{id}/uploads': [
+    {
+      says: 'begins an upload',
+      may: speakers,
+      ask: ({ fresh }) => ({ body: { name: fresh, type: 'image/png', size: 1 } }),
+      idle: true,
+    },
+  ],
+  'GET /v1/conversations/{id}/uploads/{upload}': ofFile('reads an upload'),
+  'PUT /v1/conversations/{id}/uploads/{upload}/parts/{part}': ofFile('sends a part of a file'),
+  'POST /v1/conversations/{id}/uploads/{upload}/complete': ofFile('completes an upload'),
+  'DELETE /v1/conversations/{id}/uploads/{upload}': ofFile('cancels an upload', { spends: true }),
+  'POST /v1/conversations/{id}/upload-links': [
+    { says: 'asks for links to files', may: inside, ask: ({ file }) => ({ body: { uploads: [file] } }), idle: true },
   ],
   'GET /v1/conversations/{id}/presence': [{ says: 'reads its presence', may: inside, idle: true }],
 }

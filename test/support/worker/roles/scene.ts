@@ -14,6 +14,8 @@ export interface Scene {
   readonly friend: string
   /** Where the message of each user stands. */
   readonly said: ReadonlyMap<string, number>
+  /** A file of each user that no message names. */
+  readonly files: ReadonlyMap<string, string>
 }
 
 const crowd = [
@@ -40,12 +42,14 @@ export async function newScene({ tenant, shows }: Cast, type: ConversationType):
   const as = type === 'direct' ? tenant.key : (shows.owner ?? '')
   const { id } = succeeded(await call('POST /v1/conversations', { as, body: { type, members, ...name } }))
   const said = await speak(tenant, id, ['', ...members])
+  const files = new Map<string, string>()
+  for (const user of ['', ...members]) files.set(user, await tenant.upload(id, user))
   if (type !== 'direct') {
     for (const role of ['admin', 'moderator', 'reader'] as const)
       succeeded(await call(`PATCH /v1/conversations/${id}/members/${userOf[role]}`, { as, body: { role } }))
     succeeded(await tenant.remove(id, userOf.removed))
   }
-  return { id, type, friend, said }
+  return { id, type, friend, said, files }
 }
 
 /** Where the words of each came to stand. */
