@@ -8,7 +8,8 @@ import { WordAutomaton } from './word-automaton.ts'
 export interface CheckedContent {
   readonly text: string
   readonly mentions?: { readonly users?: readonly string[] | undefined } | undefined
-  readonly attachments?: readonly { readonly url: string }[] | undefined
+  /** An uploaded file has no address. */
+  readonly attachments?: readonly ({ readonly url: string } | { readonly upload: string })[] | undefined
 }
 
 /** What a check found. `flags` are the rules that open a review once the message is sent. */
@@ -62,7 +63,7 @@ export class ContentFilter {
   #linked(text: string, attachments: CheckedContent['attachments'] = []): string | undefined {
     const isRefused = ({ host, hasScheme }: LinkedHost) =>
       isAmong(host, this.#deny) || (hasScheme && this.#allow !== undefined && !isAmong(host, this.#allow))
-    return [text, ...attachments.map(({ url }) => url)].flatMap(hostsIn).find(isRefused)?.host
+    return [text, ...attachments.map((one) => ('url' in one ? one.url : ''))].flatMap(hostsIn).find(isRefused)?.host
   }
 
   #masked(text: string, refuses: (action: RuleAction, rule: string) => boolean): string | Refusal {
