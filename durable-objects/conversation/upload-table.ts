@@ -59,6 +59,11 @@ export class UploadTable implements Uploads {
     this.#release('seq = ?', seq)
   }
 
+  keepOf(seq: number, until: number | null): void {
+    this.#sql.exec('UPDATE uploads SET due = ? WHERE seq = ?', until, seq)
+    this.#nextDue = undefined
+  }
+
   /** Lets go of all files: their conversation was deleted. */
   releaseAll(): void {
     this.#release('due IS NULL OR due > 0')

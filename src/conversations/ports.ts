@@ -88,4 +88,6 @@ export interface Uploads {
   openOf(user: string): number
   /** Lets go of one. */
   release(id: string): void
+  /** Keeps the files of a deleted message until a time, in milliseconds since the epoch, or for good with null: it may be, or was, restored. */
+  keepOf(seq: number, until: number | null): void
 }

@@ -118,7 +118,9 @@ export function readableUploads(
     (upload) =>
       upload.state === 'ready' &&
       !isOver(upload, state.now) &&
-      (upload.seq !== null || actor.server || upload.user === actor.user),
+      (upload.seq === null
+        ? actor.server || upload.user === actor.user
+        : state.amendments.target(upload.seq)?.deleted !== true),
   )
   return { kind: 'uploads', uploads: readable }
 }

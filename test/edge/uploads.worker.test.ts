@@ -263,6 +263,26 @@ describe('access to files', () => {
   })
 })
 
+test('the files of a message that may be restored stay, unread, until it is restored or its time is over', async () => {
+  const { tenant, lunch, alice, bob, upload, send, linkTo, isStored } = await story()
+  const [restored, gone] = [await upload(), await upload()]
+  const first = (await send(alice, [restored.id])).body.seq
+  const second = (await send(alice, [gone.id])).body.seq
+  const path = `/v1/conversations/${lunch}/messages`
+  for (const seq of [first, second])
+    expect((await call(`DELETE ${path}/${seq}?restorableFor=3600`, { as: tenant.key })).status).toBe(204)
+  expect(await linkTo(bob, restored.id)).toBeUndefined()
+  await ring(tenant, lunch)
+  expect((await call(`POST ${path}/${first}/restore`, { as: tenant.key })).status).toBeLessThan(300)
+  expect(await linkTo(bob, restored.id)).toBeDefined()
+  await runInDurableObject(tenant.actorOf(lunch), (_, { storage }) => {
+    storage.sql.exec('UPDATE uploads SET due = 1 WHERE due IS NOT NULL')
+  })
+  await ring(tenant, lunch)
+  await expect.poll(async () => await isStored(gone.id)).toBe(false)
+  expect(await isStored(restored.id)).toBe(true)
+})
+
 describe('files that nothing needs any more', () => {
   test('are deleted a day after they were begun when no message names them, and others stay', async () => {
     const { tenant, lunch, alice, upload, send, isStored, begin } = await story()

@@ -53,7 +53,10 @@ export const deleteMessage = defineCommand({
     const row = toRow(log.top() + 1, actor, entry)
     record(state, row, applied)
     amendments.amend(seq, null, now)
-    if (content !== undefined && until !== undefined) messages.kept.put(seq, content, until)
+    if (content !== undefined && until !== undefined) {
+      messages.kept.put(seq, content, until)
+      state.uploads.keepOf(seq, until)
+    }
     return placed(row)
   },
 })

@@ -44,6 +44,7 @@ export const restoreMessage = defineCommand({
     record(state, { ...row, data: `${data.slice(0, -1)},"content":${kept.data}}` }, applied)
     amendments.amend(seq, text, now)
     messages.kept.put(seq, kept.data, null)
+    state.uploads.keepOf(seq, null)
     readStates.noteAll()
     return placed(row)
   },
