@@ -1,9 +1,10 @@
-import { runInDurableObject } from 'cloudflare:test'
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
 import { encodeViews } from '../../src/history/amend.ts'
 import { editList } from '../../src/protocol/conversation-views.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
+import { eventually } from '../support/worker/bounded.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, succeeded } from '../support/worker/tenant.ts'
 
@@ -134,6 +135,26 @@ test('a message that a moderator deleted for a time is restored with its data, c
   )
   expect(stored.join('')).not.toContain('with data')
   expect(await first(alice)).toMatchObject({ text: 'message 1' })
+})
+
+test('the content of a message that could be restored is removed by the alarm once its time is over', async () => {
+  const { tenant, lunch, path, alice } = await story()
+  succeeded(await call(`DELETE ${path}/1?restorableFor=60`, { as: alice }))
+  const conversation = tenant.actorOf(lunch)
+  const kept = async () =>
+    await runInDurableObject(conversation, (_, { storage: { sql } }) =>
+      sql.exec('SELECT data FROM kept_messages').toArray(),
+    )
+  expect(JSON.stringify(await kept())).toContain('message 1')
+  await runInDurableObject(conversation, (_, { storage: { sql } }) => {
+    sql.exec('UPDATE kept_messages SET until = 1')
+  })
+  await putToSleep(conversation)
+  await eventually('the alarm has removed the content', async () => {
+    await runDurableObjectAlarm(conversation)
+    return (await kept()).length === 0 ? true : undefined
+  })
+  expect((await call(`POST ${path}/1/restore`, { as: alice })).status).toBe(404)
 })
 
 test('a reaction moves no read cursor and is not unread', async () => {

@@ -1,5 +1,5 @@
 import { defineEntry, type EntryOf, messageRef } from '../../protocol/entry-kind.ts'
-import { deletePayload } from '../../protocol/payloads.ts'
+import { messagePayload } from '../../protocol/payloads.ts'
 import { noMessage } from '../amendment.ts'
 import { defineCommand } from '../command.ts'
 import { mayPin } from '../pinning.ts'
@@ -13,7 +13,7 @@ export const pinRemoved = defineEntry('pin.removed', { ref: messageRef })
 export const unpinMessage = defineCommand({
   name: 'message.unpin',
   summary: 'Unpin a message (owner, admin or moderator; both members of a direct conversation)',
-  input: deletePayload,
+  input: messagePayload,
   output: emptyView,
   limit: 'message',
   entries: [pinRemoved],
