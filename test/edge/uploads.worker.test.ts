@@ -108,6 +108,8 @@ describe('a file that was uploaded', () => {
     expect(image.get('content-disposition')).toMatch(/^inline/)
     for (const headers of [html, image]) {
       expect(headers.get('x-content-type-options')).toBe('nosniff')
+      // Pages of the tenant show it.
+      expect(headers.get('cross-origin-resource-policy')).toBe('cross-origin')
       expect(headers.get('content-security-policy')).toMatch(/^sandbox; default-src 'none'/)
     }
   })
