@@ -34,6 +34,8 @@ export interface Message extends Common {
   readonly replyTo: number
   /** Whether the conversation shows it; a reply may be shown by its thread only. */
   readonly inConversation: boolean
+  /** Of a streaming message that was not completed: it was stopped, or its author fell silent. */
+  readonly ended?: 'cancelled' | 'interrupted'
 }
 
 /** The message at `ref` reads `text` from now on. */
@@ -146,10 +148,12 @@ export function readEntry(data: unknown, publisher = ''): Entry {
 function readWords(given: ReturnType<typeof fields>) {
   const words = given['text']
   const thread = count(given['thread'])
+  const { ended } = given
   return {
     thread,
     replyTo: count(given['replyTo']),
     inConversation: thread === 0 || given['alsoInConversation'] === true,
+    ...(ended === 'cancelled' || ended === 'interrupted' ? ({ ended } as const) : {}),
     clientId: text(given['clientId']),
     text: text(words),
     edited: given['editedAt'] !== undefined || given['edited'] === true,

@@ -66,6 +66,12 @@ const kinds: ReadonlyMap<number, FailureKind> = new Map([
   [429, 'tooFast'],
   [440, 'conflict'],
   [441, 'conflict'],
+  [460, 'notFound'],
+  [461, 'conflict'],
+  [462, 'conflict'],
+  [470, 'conflict'],
+  [471, 'conflict'],
+  [472, 'conflict'],
 ])
 
 /** Reads what the realtime client threw: `{code, message}` of the wire, or its own codes below 100. */

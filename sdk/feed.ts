@@ -1,4 +1,5 @@
 import { SubscriptionState, type PublicationContext, type SubscribedContext, type Subscription } from 'centrifuge'
+import { conversationIn } from '../src/protocol/channels.ts'
 import { unsubscribes } from '../src/protocol/close-codes.ts'
 import type { Connection } from './connection.ts'
 import { readEntry } from './entries.ts'
@@ -6,6 +7,7 @@ import { ParleyError, wireFailure } from './failure.ts'
 import { History } from './history.ts'
 import { pause } from './pause.ts'
 import * as people from './people.ts'
+import { StreamingFeed } from './streaming-feed.ts'
 import * as log from './timeline.ts'
 import { withEntries, withSignal, withState, type Known, type ConversationStatus } from './view.ts'
 
@@ -22,6 +24,7 @@ export class Feed {
   readonly #subscription: Subscription
   readonly #history: History
   readonly #port: FeedPort
+  readonly #streaming: StreamingFeed
   /** False until the newest page of this incarnation is held. */
   #begun = false
   #older: Promise<void> | undefined
@@ -36,6 +39,10 @@ export class Feed {
     this.#channel = channel
     this.#port = port
     this.#history = new History(connection, channel)
+    this.#streaming = new StreamingFeed(port, {
+      list: () => connection.rpc('message.streaming', { conversation: conversationIn(channel) ?? '' }),
+      isSubscribed: () => this.#subscribed(),
+    })
     this.#subscription = connection.client.newSubscription(channel, { recoverable: true, joinLeave: true })
     this.#follow()
   }
@@ -89,6 +96,7 @@ export class Feed {
       withState(continues ? known : { ...known, timeline: log.restart(known.timeline, epoch) }, state),
     )
     this.#begun &&= continues
+    this.#streaming.subscribed(state)
     void this.#lookAround()
     if (!this.#begun) await this.#begin()
     // Recovered publications come right after this event; only then is it live, if it has not been left meanwhile.
@@ -143,6 +151,7 @@ export class Feed {
   #hear({ offset, data, info }: PublicationContext): void {
     const said: unknown = data
     if (offset !== undefined && offset > 0) return this.#add([{ seq: offset, entry: readEntry(said, info?.user) }])
+    if (this.#streaming.hear(said)) return
     this.#port.change((known) => withSignal(known, said, Date.now()))
     this.#settleLater()
   }

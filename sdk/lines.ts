@@ -1,5 +1,6 @@
 import type { Message } from './entries.ts'
 import type { ParleyError } from './failure.ts'
+import type { Growing } from './growing.ts'
 import { statesOf, type MessageState, type Reaction, type Replies } from './message-states.ts'
 import { asAmended, type Outgoing, type Placed, type Timeline } from './timeline.ts'
 
@@ -20,6 +21,8 @@ export interface MessageLine {
   readonly deleted: boolean
   readonly delivery: Outgoing['delivery']
   readonly problem?: ParleyError
+  /** `streaming` while the text grows; how it ended where it was not completed; absent for every other message. */
+  readonly state?: 'streaming' | 'cancelled' | 'interrupted'
   /** Who reacted; absent where no user did. */
   readonly reactions?: readonly (Reaction & { readonly mine: boolean })[]
   /** Seq of the message that it quotes. */
@@ -99,7 +102,7 @@ const notice = (seq: number, { user, at }: { readonly user: string; readonly at:
 const messageLine = (
   me: string,
   seq: number,
-  { user, at, text, clientId, edited, deleted, thread, replyTo }: Message,
+  { user, at, text, clientId, edited, deleted, thread, replyTo, ended }: Message,
   state: MessageState | undefined,
 ): Line => ({
   kind: 'message',
@@ -116,6 +119,7 @@ const messageLine = (
   ...(thread === 0 ? {} : { thread }),
   ...(replyTo === 0 || deleted ? {} : { replyTo }),
   ...(state?.replies === undefined ? {} : { replies: state.replies }),
+  ...(ended === undefined || deleted ? {} : { state: ended }),
   ...(state === undefined || deleted ? {} : shownState(me, state)),
 })
 
@@ -123,6 +127,23 @@ const shownState = (me: string, { reactions, pinned }: MessageState) => ({
   ...(reactions.length === 0 ? {} : { reactions: reactions.map((one) => ({ ...one, mine: one.users.includes(me) })) }),
   ...(pinned === undefined ? {} : { pinned }),
 })
+
+/** Messages that grow stand behind all others: they have no place yet. */
+export const growingLines = (me: string, growing: Growing): readonly Line[] =>
+  [...growing.values()].map(({ user, clientId, at, text }) => ({
+    kind: 'message',
+    key: messageKey(user, clientId, 0),
+    seq: 0,
+    clientId,
+    user,
+    at,
+    text,
+    mine: user === me,
+    edited: false,
+    deleted: false,
+    delivery: 'sent',
+    state: 'streaming',
+  }))
 
 const outgoingLine = (
   user: string,

@@ -1,4 +1,5 @@
 import { httpFailure, ParleyError } from './failure.ts'
+import { MessageWriter, type StreamOptions } from './message-writer.ts'
 import { fields, items, text, texts } from './parse.ts'
 import type { SagaDefinition } from './sagas.ts'
 
@@ -82,6 +83,11 @@ export class ParleyServer {
   /** A token with which one of your users connects. */
   async token(user: string): Promise<string> {
     return text(fields(await this.request('POST', '/v1/tokens', { user }))['token'])
+  }
+
+  /** Writes a message that shows while it grows: `write` and `complete` it, or `pipe` what a model writes into it. */
+  streamMessage(conversation: string, options?: StreamOptions): MessageWriter {
+    return new MessageWriter(conversation, (path, body) => this.request('POST', path, body), options)
   }
 
   /** All events of a topic that are kept, of one page: see `after` of `GET /v1/events`. */

@@ -9,6 +9,13 @@ export {
 } from './event-inbox.ts'
 export { pullEvents, type PulledEvent, type PullOptions, type RpcConnection } from './event-puller.ts'
 export { type FailureKind, ParleyError } from './failure.ts'
+export {
+  MessageWriter,
+  type StreamedMessage,
+  type StreamEnd,
+  type StreamOptions,
+  type TextSource,
+} from './message-writer.ts'
 export { ObjectOutbox } from './object-outbox.ts'
 export { type ObjectStorage, type SqlValue } from './object-storage.ts'
 export {

@@ -1,6 +1,7 @@
 import type { Entry } from './entries.ts'
 import type { ParleyError } from './failure.ts'
-import { linesOf, type Line } from './lines.ts'
+import { withoutArrived, type Growing } from './growing.ts'
+import { growingLines, linesOf, type Line } from './lines.ts'
 import { count, fields, text } from './parse.ts'
 import * as people from './people.ts'
 import { nothingShown, readShown, type Shown } from './shown.ts'
@@ -25,6 +26,8 @@ export interface Known {
   readonly properties: Properties
   readonly people: people.People
   readonly timeline: log.Timeline
+  /** Messages whose text grows now. */
+  readonly growing: Growing
   /** The top of the log when properties and members were read: only later entries change them. */
   readonly asOf: number
 }
@@ -56,6 +59,7 @@ export const unknown = (me: string): Known => ({
   properties: { type: '', name: '', role: 'member', memberCount: 0, ...nothingShown },
   people: people.noPeople,
   timeline: log.emptyTimeline(me),
+  growing: new Map(),
   asOf: 0,
 })
 
@@ -93,7 +97,7 @@ type Me = Omit<people.Member, 'role'> & Pick<Properties, 'role'>
 export function withEntries(known: Known, arrivals: readonly log.Placed[]): Known {
   const timeline = log.place(known.timeline, arrivals)
   const fresh = arrivals.filter(({ seq }) => seq > known.asOf).toSorted((a, b) => a.seq - b.seq)
-  return fresh.reduce(follow, { ...known, timeline })
+  return fresh.reduce(follow, { ...known, timeline, growing: withoutArrived(known.growing, arrivals) })
 }
 
 function follow(known: Known, { seq, entry }: log.Placed): Known {
@@ -136,11 +140,11 @@ export function withSignal(known: Known, given: unknown, now: number): Known {
 }
 
 /** What there is to show of it. `more` is what the pages of history know. */
-export const viewOf = ({ status, problem, properties, people, timeline }: Known, more: boolean): View => ({
+export const viewOf = ({ status, problem, properties, people, timeline, growing }: Known, more: boolean): View => ({
   status,
   problem,
   properties,
-  lines: linesOf(timeline),
+  lines: growing.size === 0 ? linesOf(timeline) : [...linesOf(timeline), ...growingLines(timeline.me, growing)],
   newest: log.newest(timeline),
   read: people.members.get(timeline.me)?.read ?? 0,
   more,

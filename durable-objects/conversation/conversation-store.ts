@@ -23,6 +23,7 @@ import { MentionTable } from './mention-table.ts'
 import { MessageStateTables } from './message-state-tables.ts'
 import { MessageLog } from './message-log.ts'
 import { Projection } from './projection.ts'
+import { streamingMessages } from './streaming-store.ts'
 import { UnreadCounter } from './unread-counter.ts'
 import { UploadSweeper } from './upload-sweeper.ts'
 import { UploadTable } from './upload-table.ts'
@@ -63,7 +64,10 @@ export class ConversationStore {
     this.summary = new LogSummary(sql, this.settings, this.log)
     this.uploads = new UploadTable(sql, exists)
     this.sweeper = new UploadSweeper(env, this.uploads, ctx.id.name ?? '')
-    this.messages = new MessageStateTables(sql)
+    this.messages = new MessageStateTables(sql, {
+      isUsed: this.settings.number('streaming') > 0,
+      open: () => streamingMessages(this.settings, () => this),
+    })
     this.amendments = new AmendmentTable(sql, this.log, this.summary, this.messages, this.uploads)
     this.mentions = new MentionTable(sql, exists)
     this.unread = new UnreadCounter(sql, this.log, this.amendments, this.members, this.mentions)

@@ -6,6 +6,7 @@ import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import type { Alarm } from '../shared/open-place.ts'
 import { Parking } from '../shared/parking.ts'
 import type { ConversationStore } from './conversation-store.ts'
+import { interruptSilent, type Executes } from './streaming-store.ts'
 
 /** How long entries gather at least before they are written to Postgres, in milliseconds. */
 export const gatherMs = 500
@@ -22,7 +23,7 @@ export class ConversationTasks {
   readonly alarm: AlarmTasks
 
   /** `name` is that of the actor. `store` may change: a conversation that is created has another one. */
-  constructor(alarm: Alarm, name: string, env: Env, store: () => ConversationStore) {
+  constructor(alarm: Alarm, name: string, env: Env, store: () => ConversationStore, actor: Executes) {
     this.#store = store
     this.#tailEntries = loadConfig(env).tailEntries
     this.#parking = new Parking(env, name)
@@ -80,6 +81,12 @@ export class ConversationTasks {
         isPending: () => this.#isPending(({ sweeper }) => sweeper.isPending()),
         run: () => store().sweeper.run(),
         dueAt: () => store().sweeper.dueAt(),
+      },
+      {
+        name: 'streaming messages',
+        isPending: () => store().messages.isStreaming,
+        run: () => interruptSilent(store(), actor),
+        dueAt: () => store().messages.streaming.endsAt() ?? 0,
       },
     ])
   }

@@ -59,7 +59,7 @@ export class Conversation extends MaintainedConversation implements Conversation
     clock: this.#clock,
     graceMs: loadConfig(this.env).presenceGraceMs,
   })
-  readonly #tasks = new ConversationTasks(this.#place.alarm, this.ctx.id.name ?? '', this.env, () => this.#store)
+  readonly #tasks = new ConversationTasks(this.#place.alarm, this.ctx.id.name ?? '', this.env, () => this.#store, this)
   protected override readonly maintained = () => ({
     store: this.#store,
     tasks: this.#tasks,

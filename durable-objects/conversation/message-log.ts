@@ -55,7 +55,7 @@ export class MessageLog implements Log {
         ...(thread === undefined ? [] : [thread]),
       )
     } catch (thrown) {
-      const known = clientId === null ? undefined : this.#repeated(user, clientId)
+      const known = clientId === null ? undefined : this.placeOf(user, clientId)
       if (known === undefined) throw thrown
       return known
     }
@@ -125,7 +125,7 @@ export class MessageLog implements Log {
     return top
   }
 
-  #repeated(author: string, clientId: string): Place | undefined {
+  placeOf(author: string, clientId: string): Place | undefined {
     const known = this.#sql
       .exec<{ seq: number; at: number }>(
         'SELECT seq, at FROM messages WHERE user = ? AND client_id = ?',

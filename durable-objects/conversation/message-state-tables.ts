@@ -9,6 +9,7 @@ import type {
   Reactions,
   UserReaction,
 } from '../../src/conversations/message-states.ts'
+import type { StreamingMessages } from '../../src/conversations/streaming.ts'
 import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { MessageState } from '../../src/protocol/stream.ts'
 import type { Sql } from '../shared/sql.ts'
@@ -18,23 +19,38 @@ import { ThreadTable } from './thread-table.ts'
 const isLive =
   '(until IS NULL OR until > ?) AND NOT EXISTS (SELECT 1 FROM amendments WHERE amendments.ref = pins.ref AND text IS NULL)'
 
+/** Where streaming messages are kept, which most conversations have none of. */
+interface StoredStreaming {
+  readonly isUsed: boolean
+  open(): StreamingMessages
+}
+
 /** What became of messages, in tables by the seq of the message; see docs/design/chat-messages.md. */
 export class MessageStateTables implements MessageStates {
   readonly reactions: ReactionTable
   readonly pins: PinTable
   readonly threads: ThreadTable
   readonly kept: KeptTable
+  isStreaming: boolean
+  readonly #stored: StoredStreaming
+  #streaming: StreamingMessages | undefined
   readonly #sql: Sql
   /** Whether a conversation has used any of the tables; undefined until it is read. */
   #isUsed: boolean | undefined
 
-  constructor(sql: Sql) {
+  constructor(sql: Sql, stored: StoredStreaming) {
     const used = () => void (this.#isUsed = true)
     this.#sql = sql
+    this.#stored = stored
+    this.isStreaming = stored.isUsed
     this.reactions = new ReactionTable(sql, used)
     this.pins = new PinTable(sql, used)
     this.threads = new ThreadTable(sql, used)
     this.kept = new KeptTable(sql, used)
+  }
+
+  get streaming(): StreamingMessages {
+    return (this.#streaming ??= this.#stored.open())
   }
 
   edits(ref: number, limit: number): Edit[] {
@@ -84,6 +100,7 @@ export class MessageStateTables implements MessageStates {
     this.threads.clear()
     this.kept.clear()
     this.#isUsed = undefined
+    if (this.isStreaming) this.streaming.clear()
   }
 
   #hasAny(): boolean {

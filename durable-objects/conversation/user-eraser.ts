@@ -203,7 +203,7 @@ export class UserEraser {
 
   /** What small values and pending tasks say of the user. */
   #eraseSettings(erased: ErasedUser): number {
-    const { settings, summary, activity, notifier } = this.#store
+    const { settings, summary, activity, notifier, messages } = this.#store
     const isNoted = settings.get('notedTo') === erased.user
     if (isNoted) settings.set('notedTo', '')
     const moved = settings.get('activityTold')?.includes(inJson(erased.user)) === true
@@ -211,7 +211,12 @@ export class UserEraser {
     const { rowsWritten } = this.#sql.exec('DELETE FROM removals WHERE user = ?', erased.user)
     const forgot = notifier.forgetUser(erased.user) ? 1 : 0
     return (
-      forgot + (isNoted ? 1 : 0) + (moved ? 1 : 0) + (rowsWritten > 0 ? 1 : 0) + (summary.eraseUser(erased) ? 1 : 0)
+      messages.streaming.dropNaming(inJson(erased.user)) +
+      forgot +
+      (isNoted ? 1 : 0) +
+      (moved ? 1 : 0) +
+      (rowsWritten > 0 ? 1 : 0) +
+      (summary.eraseUser(erased) ? 1 : 0)
     )
   }
 }

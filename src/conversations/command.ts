@@ -4,6 +4,7 @@ import { seqParam } from '../protocol/api.ts'
 import type { EntryKind } from '../protocol/entry-kind.ts'
 import { conversationId, reaction, userId, type MessageContent } from '../protocol/payloads.ts'
 import type { ProblemName } from '../protocol/problems.ts'
+import { streamingId } from '../protocol/streaming-payloads.ts'
 import type { StreamResult, StreamVerb } from '../protocol/stream.ts'
 import type { AppliedCommands, ConversationState } from './state.ts'
 import type { Actor } from './types.ts'
@@ -122,6 +123,7 @@ type Fields = Record<string, unknown>
 const refusals: readonly ProblemName[] = ['banned']
 
 const pathParameters: Readonly<Record<string, z.ZodType>> = {
+  clientId: streamingId,
   id: conversationId,
   seq: seqParam,
   user: userId,

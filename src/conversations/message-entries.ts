@@ -28,6 +28,10 @@ export const messageSent = defineEntry('message', {
   attachments: z.array(attachmentView).optional(),
   silent: z.boolean().optional().describe('Set on a message that counts as neither unread nor as a mention'),
   data: z.unknown().optional().describe('JSON of your own, exactly as it was sent'),
+  ended: z
+    .enum(['cancelled', 'interrupted'])
+    .optional()
+    .describe('Set on a streaming message that was not completed: it was stopped, or its author fell silent'),
   deleted,
 })
 export type MessageSent = EntryOf<typeof messageSent>

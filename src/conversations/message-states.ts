@@ -1,4 +1,5 @@
 import type { MessageState } from '../protocol/stream.ts'
+import type { StreamingMessages } from './streaming.ts'
 
 /** A reaction of a user, and the entry that added it. */
 export interface OwnReaction {
@@ -111,6 +112,9 @@ export interface MessageStates {
   readonly pins: Pins
   readonly threads: Threads
   readonly kept: KeptMessages
+  /** Messages that grow now, and whether there are any. */
+  readonly streaming: StreamingMessages
+  readonly isStreaming: boolean
   /** The newest `limit` edits of a message, ascending. */
   edits(ref: number, limit: number): Edit[]
   addEdit(ref: number, edit: Edit): void

@@ -21,6 +21,8 @@ export interface Log {
   range(after: number, upTo: number, limit: number): LogRow[]
   /** The lowest seq still held here with its words; everything below is in Postgres. `top() + 1` when none is. */
   floor(): number
+  /** Where the author's message with this clientId stands, which is about to be acknowledged once more; undefined when there is none. */
+  placeOf(user: string, clientId: string): Place | undefined
   /** Something that stands here already is about to be acknowledged once more, as durably as the first time. */
   confirm(): void
 }

@@ -1,5 +1,5 @@
 import { sizes } from '../protocol/limits.ts'
-import { refuse, type Refusal } from '../protocol/errors.ts'
+import { refuse } from '../protocol/errors.ts'
 import { recover } from '../protocol/recover.ts'
 import type { StreamCommand, StreamResult } from '../protocol/stream.ts'
 import { encodeWith } from '../kernel/json.ts'
@@ -14,7 +14,8 @@ export function subscribe(
   applied: AppliedCommands,
 ): StreamResult {
   const denied = mayRead(state, actor)
-  if (denied !== undefined) return asChannelRefusal(denied)
+  // A conversation of others, a deleted one and one that never existed are refused alike.
+  if (denied !== undefined) return denied.error === 'notFound' ? refuse('permissionDenied') : denied
 
   const { epoch } = state.conversation
   const top = state.log.top()
@@ -26,11 +27,7 @@ export function subscribe(
   return { ...continued, data: subscriptionData(state, actor, top) }
 }
 
-/** A subscribe is refused alike for a conversation of others, a deleted one and one that never existed. */
-const asChannelRefusal = (denied: Refusal): Refusal =>
-  denied.error === 'notFound' ? refuse('permissionDenied') : denied
-
-function subscriptionData({ conversation, members }: ConversationState, actor: Actor, last: number): string {
+function subscriptionData({ conversation, members, messages }: ConversationState, actor: Actor, last: number): string {
   const me = members.get(actor.user)
   const answer = {
     type: conversation.type,
@@ -40,6 +37,7 @@ function subscriptionData({ conversation, members }: ConversationState, actor: A
     role: me?.role ?? null,
     memberCount: members.count(),
     members: members.some(100).map(({ user, role, read, joined }) => ({ user, role, read, joined })),
+    ...(messages.isStreaming ? { streaming: true } : {}),
     ...shownOf(conversation),
   }
   const { properties } = conversation

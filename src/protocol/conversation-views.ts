@@ -142,6 +142,36 @@ export const sentMessage = z
   })
   .meta({ id: 'SentMessage' })
 
+/** How long the text of a streaming message is. */
+export const streamedLength = z
+  .object({
+    length: z.int().describe('Of the text, in UTF-16 units: the offset of the next append'),
+    duplicate: z.boolean().describe('The message was begun before'),
+    seq: z.int().optional().describe('Set once it has ended: the seq of the message'),
+  })
+  .meta({ id: 'StreamedLength' })
+
+/** A streaming message that was stopped. */
+export const streamedEnd = z.object({
+  seq: z.int().nullable().describe('Seq of the message; null where there was no text'),
+})
+
+/** The messages of a conversation that grow now. */
+export const streamingList = z.object({
+  streaming: z.array(
+    z.object({
+      user: z.string(),
+      clientId: z.string(),
+      at: time,
+      offset: z.int().describe('Where the text begins'),
+      text: z.string(),
+      length: z.int().describe('Of the whole text'),
+      replyTo: z.int().optional(),
+      thread: z.int().optional(),
+    }),
+  ),
+})
+
 /** A message that waits for its time. */
 export const scheduledMessage = z
   .object({ job: z.string(), state: z.string(), deliverAt: time, duplicate: z.boolean() })
@@ -266,6 +296,17 @@ export const conversationEvents = {
     type: z.literal('read'),
     user: z.string(),
     seq: z.int().describe('The user has read everything up to this seq'),
+  }),
+  'message.streaming': z.object({
+    type: z.literal('message.streaming'),
+    user: z.string(),
+    clientId: z.string(),
+    at: time.optional().describe('When it began, in milliseconds since the epoch'),
+    offset: z.int().optional().describe('Where the text belongs, in UTF-16 units'),
+    text: z.string().optional(),
+    replyTo: z.int().optional().describe('At the beginning: seq of the message it replies to'),
+    thread: z.int().optional().describe('At the beginning: seq of the message that begins the thread'),
+    ended: z.literal(true).optional().describe('It has ended without a message'),
   }),
 } as const
 

@@ -61,6 +61,12 @@ export const errors = {
   uploadNotReady: { code: 461, message: 'upload is not complete', temporary: false },
   /** The user has as many open uploads in the conversation as they may have. */
   tooManyUploads: { code: 462, message: 'too many open uploads', temporary: false },
+  /** As many messages of the conversation or of the author grow as may at a time. */
+  tooManyStreaming: { code: 470, message: 'too many streaming messages', temporary: false },
+  /** Text before the given offset is missing. */
+  streamingGap: { code: 471, message: 'text is missing before the offset', temporary: false },
+  /** The message has ended. */
+  streamingEnded: { code: 472, message: 'the message has ended', temporary: false },
 } as const
 
 /** The name of a catalogued refusal. */

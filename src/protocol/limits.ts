@@ -29,6 +29,9 @@ export const sizes = {
   pins: 100,
   /** Users that replied that the root of a thread names. */
   shownRepliers: 5,
+  /** Messages of a conversation that grow at a time, and those of one author. */
+  streamingMessages: 20,
+  ownStreamingMessages: 5,
   /** Subscriptions on one connection. */
   channels: 128,
   /** Publications returned when a subscription recovers; beyond it the client pages through history. */

@@ -28,6 +28,9 @@ export const problems = {
   'wrong-type': { status: 415, title: 'File is of another type' },
   'type-not-allowed': { status: 415, title: 'File type is not allowed' },
   'link-expired': { status: 410, title: 'Link has expired' },
+  'too-many-streaming': { status: 409, title: 'Too many streaming messages' },
+  'streaming-gap': { status: 409, title: 'Text is missing before the offset' },
+  'streaming-ended': { status: 409, title: 'Message has ended' },
   'slow-mode': { status: 429, title: 'Slow mode' },
   'internal-error': { status: 500, title: 'Internal error' },
   'upstream-failed': { status: 502, title: 'Upstream does not answer' },
@@ -70,6 +73,9 @@ const byError: Partial<Record<ErrorName, ProblemName>> = {
   unknownUpload: 'unknown-upload',
   uploadNotReady: 'upload-not-ready',
   tooManyUploads: 'too-many-uploads',
+  tooManyStreaming: 'too-many-streaming',
+  streamingGap: 'streaming-gap',
+  streamingEnded: 'streaming-ended',
   internal: 'unavailable',
 }
 

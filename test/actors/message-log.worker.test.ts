@@ -22,11 +22,19 @@ const onDisk = async (work: (sql: SqlStorage) => void) =>
     work(storage.sql),
   )
 
+const noStreaming = { isUsed: false, open: () => expect.unreachable('none grows') }
+
 function logOf(sql: SqlStorage) {
   const settings = new Settings(sql, true)
   const log = new MessageLog(sql, settings, true)
   const summary = new LogSummary(sql, settings, log)
-  const amendments = new AmendmentTable(sql, log, summary, new MessageStateTables(sql), new UploadTable(sql, true))
+  const amendments = new AmendmentTable(
+    sql,
+    log,
+    summary,
+    new MessageStateTables(sql, noStreaming),
+    new UploadTable(sql, true),
+  )
   return { settings, log, summary, amendments }
 }
 

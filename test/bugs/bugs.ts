@@ -96,6 +96,13 @@ export const bugs: readonly Bug[] = [
     tests: simulation,
   },
   {
+    name: 'a repeated append adds its text again',
+    file: 'src/conversations/commands/stream-message.ts',
+    from: 'const added = text.slice(there.length)',
+    to: 'const added = there.length < text.length ? text : ""',
+    tests: ['test/conversations/streaming.test.ts'],
+  },
+  {
     name: 'the deletion of a silent message is counted',
     file: 'durable-objects/conversation/amendment-table.ts',
     from: 'AND text IS NULL AND quiet = 0',

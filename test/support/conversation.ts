@@ -7,10 +7,11 @@ import type { Amendments, Log, Members, ReadStates } from '../../src/conversatio
 import { applyCommands } from '../../src/conversations/apply-commands.ts'
 import { entryKinds } from '../../src/conversations/entry-views.ts'
 import { SentTimes } from '../../src/conversations/slow-mode.ts'
+import { StreamingMessages } from '../../src/conversations/streaming.ts'
 import type { ConversationState } from '../../src/conversations/state.ts'
 import type { Actor, ConversationType, LogRow, Member, Target } from '../../src/conversations/types.ts'
 import type { Mentions, ReadState } from '../../src/events/activity.ts'
-import type { StreamCommand, StreamResult } from '../../src/protocol/stream.ts'
+import type { EphemeralEvent, StreamCommand, StreamResult } from '../../src/protocol/stream.ts'
 
 /** A log with its amendments as the ports promise them, in memory. */
 export class MemoryLog implements Log, Amendments {
@@ -39,6 +40,8 @@ export class MemoryLog implements Log, Amendments {
     if (known === undefined) this.noteEntry(row, thread)
     return known
   }
+
+  placeOf = (author: string, id: string) => this.rows.find(({ user, clientId }) => user === author && clientId === id)
 
   number = () => this.numberAt(this.top())
   numberAt = (upTo: number) =>
@@ -130,6 +133,12 @@ export class TestConversation implements ConversationState {
   readonly sentTimes = new SentTimes(this.log)
   #uploads: UploadTable | undefined
   readonly removals: string[] = []
+  /** Events that streaming messages published, what is stored of them, and what they come back for. */
+  readonly streamed: EphemeralEvent[] = []
+  readonly places = new Map<number, string>()
+  writes = 0
+  readonly timers: { readonly at: number; readonly run: () => void }[] = []
+  streaming = this.#newStreaming()
   conversation: ConversationState['conversation']
   now = 1000
 
@@ -161,9 +170,48 @@ export class TestConversation implements ConversationState {
     this.#disk.close()
   }
 
+  /** The actor ends and wakes: only what is stored is left. */
+  crash(): void {
+    this.timers.length = 0
+    this.streaming = this.#newStreaming()
+    this.#messages &&= new MessageStateTables(this.#disk, this.#stored)
+  }
+
+  /** Lets time pass, with the timers that ring in it. */
+  pass(ms: number): void {
+    const until = this.now + ms
+    for (;;) {
+      const next = this.timers.toSorted((a, b) => a.at - b.at)[0]
+      if (next === undefined || next.at > until) break
+      this.timers.splice(this.timers.indexOf(next), 1)
+      this.now = Math.max(this.now, next.at)
+      next.run()
+    }
+    this.now = until
+  }
+
+  get #stored() {
+    return { isUsed: this.streaming.isUsed, open: () => this.streaming }
+  }
+
+  #newStreaming(): StreamingMessages {
+    return new StreamingMessages({
+      read: (place) => this.places.get(place) ?? '',
+      write: (place, text) => {
+        this.writes++
+        this.places.set(place, text)
+        if (this.#messages !== undefined)
+          this.#messages.isStreaming = [...this.places.values()].some((each) => each !== '')
+      },
+      publish: (events) => void this.streamed.push(...events),
+      later: (ms, run) => void this.timers.push({ at: this.now + ms, run }),
+      now: () => this.now,
+    })
+  }
+
   #openTables(): MessageStateTables {
     for (const statements of conversationSchema) this.#disk.exec(statements)
-    const tables = new MessageStateTables(this.#disk)
+    const tables = new MessageStateTables(this.#disk, this.#stored)
     this.log.noteEntry = ({ seq, at, user, client, clientId, data }, thread) =>
       void this.#disk.exec(
         `INSERT INTO messages (seq, at, user, client, client_id, data, thread, reply) VALUES (?, ?, ?, ?, ?, ?, ?7,

@@ -55,8 +55,14 @@ function methodOf(command: Command): Method {
     const ask = () => context.ask(session, id, conversation, command.verb(input))
     if (command.limit === 'typing') context.typing(session, conversation, answer(context, session, id))
     else if (command.limit === 'message') counted(context, session, id, conversation, ask, command.items(input))
-    else if (context.admits(session, id)) ask()
+    else if (admitsItems(context, session, id, command.items(input))) ask()
   }
+}
+
+/** Counts a command as `items` commands of the connection. */
+function admitsItems(context: CommandContext, session: Session, id: number, items: number): boolean {
+  for (let n = 0; n < items; n++) if (!context.admits(session, id)) return false
+  return true
 }
 
 /** Counts a command as `items` messages, so that editing, joining and leaving do not evade the limit. */

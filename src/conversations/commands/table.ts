@@ -22,6 +22,14 @@ import { setRights } from './set-rights.ts'
 import { updateConversation } from './update-conversation.ts'
 import { sendMessage } from './send-message.ts'
 import { setRole } from './set-role.ts'
+import {
+  appendToMessage,
+  beginMessage,
+  cancelMessage,
+  completeMessage,
+  interruptMessage,
+  listStreaming,
+} from './stream-message.ts'
 import { unpinMessage } from './unpin-message.ts'
 import { followThread } from './follow-thread.ts'
 import { listThreads } from './list-threads.ts'
@@ -45,6 +53,11 @@ export const commands: readonly Command[] = [
   unbanMember,
   listBans,
   sendMessage,
+  beginMessage,
+  appendToMessage,
+  completeMessage,
+  cancelMessage,
+  listStreaming,
   editMessage,
   deleteMessage,
   restoreMessage,
@@ -62,7 +75,10 @@ export const commands: readonly Command[] = [
   reportTyping,
 ]
 
-const byName = new Map(commands.map((command) => [command.name, command]))
+/** What a conversation asks of itself: no rpc method and no route is made of it. */
+const ownCommands: readonly Command[] = [interruptMessage]
 
-/** The command of an rpc method. */
+const byName = new Map([...commands, ...ownCommands].map((command) => [command.name, command]))
+
+/** The command of an rpc method, or one that a conversation asks of itself. */
 export const commandNamed = (name: string): Command | undefined => byName.get(name)

@@ -27,8 +27,8 @@ export const casesOf = (table: Readonly<Record<string, readonly Use[]>>): Case[]
 /** Uses an operation as a role would; what it answers, without what differs by chance. */
 export async function ask(cast: Cast, { operation, use }: Case, role: Role, scene: Scene): Promise<Answer> {
   const asking = askingOf(role, scene)
-  const { body, user = '', seq = 1, reaction = '', upload = '', query = '' } = use.ask?.(asking) ?? {}
-  const named = { id: scene.id, user, seq: String(seq), reaction, upload, part: '1' }
+  const { body, user = '', seq = 1, reaction = '', upload = '', clientId = '', query = '' } = use.ask?.(asking) ?? {}
+  const named = { id: scene.id, user, seq: String(seq), reaction, upload, clientId, part: '1' }
   const path = Object.entries(named).reduce((text, [name, value]) => text.replace(`{${name}}`, value), operation.path)
   const as = cast.shows[role]
   const answer = await call(`${operation.method.toUpperCase()} ${path}${query}`, {

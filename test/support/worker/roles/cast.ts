@@ -46,6 +46,10 @@ export const userOf: Readonly<Record<Role, string>> = {
   'foreign user': 'olga',
 }
 
+/** The clientIds of the message that every user of a scene has sent, and of one that they have begun, without text so far. */
+export const complete = 'complete'
+export const growing = 'growing'
+
 export const isRole = (name: string): name is Role => Object.hasOwn(userOf, name)
 export const roles: readonly Role[] = Object.keys(userOf).filter(isRole)
 

@@ -1,7 +1,7 @@
 import type { Command } from '../../../../src/conversations/command.ts'
 import { commands } from '../../../../src/conversations/commands/table.ts'
 import type { OperationDefinition } from '../../../../src/protocol/operation.ts'
-import { userOf, type Role } from './cast.ts'
+import { complete, growing, userOf, type Role } from './cast.ts'
 import {
   banners,
   editors,
@@ -148,6 +148,41 @@ export const commandUses: Readonly<Record<string, readonly CommandUse[]>> = {
       idle: true,
     },
   ],
+  'message.begin': [
+    { says: 'begins a message', may: speakers, input: ({ fresh }) => ({ clientId: fresh }), idle: true },
+    {
+      says: 'begins a message for another user',
+      may: ['server'],
+      input: ({ fresh, friend }) => ({ clientId: fresh, user: friend }),
+      told: 403,
+      idle: true,
+      unfit: ['foreign server'],
+      overHttpOnly: true,
+    },
+  ],
+  'message.append': [
+    {
+      says: 'goes on with their message',
+      may: speakers,
+      input: () => ({ clientId: growing, offset: 0, text: '' }),
+      spends: true,
+      idle: true,
+    },
+  ],
+  'message.complete': [
+    { says: 'completes their message again', may: speakers, input: () => ({ clientId: complete }), idle: true },
+  ],
+  'message.cancel': [
+    { says: 'stops their message', may: speakers, input: () => ({ clientId: growing }), spends: true, idle: true },
+    {
+      says: 'stops another message',
+      may: pinners,
+      input: ({ friend }) => ({ clientId: growing, author: friend }),
+      spends: true,
+      idle: true,
+    },
+  ],
+  'message.streaming': [{ says: 'lists the messages that grow', may: inside, idle: true }],
   'message.edits': [
     { says: 'lists the edits of a message', may: inside, input: ({ others }) => ({ seq: others }), idle: true },
   ],
@@ -290,12 +325,13 @@ export const commandCalls: Readonly<Record<string, readonly Call[]>> = Object.fr
 function requestOf({ path, body, query }: OperationDefinition, input: Readonly<Record<string, unknown>>): Asked {
   const fields = Object.entries(input)
   const isInPath = ([name]: [string, unknown]) => path.includes(`{${name}}`)
-  const { user, seq, reaction } = Object.fromEntries(fields.filter(isInPath))
+  const { user, seq, reaction, clientId } = Object.fromEntries(fields.filter(isInPath))
   return {
     ...(typeof user === 'string' ? { user } : {}),
     ...(typeof seq === 'number' ? { seq } : {}),
     ...(typeof reaction === 'string' ? { reaction } : {}),
     ...(query === undefined ? {} : { query: queryOf(fields.filter((field) => !isInPath(field))) }),
+    ...(typeof clientId === 'string' ? { clientId } : {}),
     ...(body === undefined ? {} : { body: Object.fromEntries(fields.filter((field) => !isInPath(field))) }),
   }
 }

@@ -103,6 +103,7 @@ export interface Asked {
   readonly seq?: number
   readonly reaction?: string
   readonly upload?: string
+  readonly clientId?: string
   readonly query?: string
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ConversationType } from '../../../../src/conversations/types.ts'
 import { call } from '../http.ts'
 import { succeeded, type TestTenant } from '../tenant.ts'
-import { userOf, type Cast } from './cast.ts'
+import { complete, growing, userOf, type Cast } from './cast.ts'
 
 const seq = z.object({ seq: z.int() })
 
@@ -54,10 +54,17 @@ export async function newScene({ tenant, shows }: Cast, type: ConversationType):
 
 /** Where the words of each came to stand. */
 async function speak(tenant: TestTenant, conversation: string, who: readonly string[]): Promise<Map<string, number>> {
-  const content = () => ({ clientId: crypto.randomUUID(), text: 'between us' })
-  const commands = who.map((user) => ({ kind: 'send' as const, user, client: '', server: true, content: content() }))
+  const by = (user: string) => ({ user, client: '', server: true })
+  const content = { clientId: complete, text: 'between us' }
+  const begin = { kind: 'command', name: 'message.begin', input: { clientId: growing } } as const
+  const commands = [
+    ...who.map((user) => ({ kind: 'send' as const, ...by(user), content })),
+    ...who.map((user) => ({ ...begin, ...by(user) })),
+  ]
   const { results } = await tenant.actorOf(conversation).execute({ gateway: null, have: null, commands })
-  const places = results.map((result) => seq.parse(JSON.parse(result.kind === 'done' ? result.data : '{}')).seq)
+  const places = results
+    .slice(0, who.length)
+    .map((result) => seq.parse(JSON.parse(result.kind === 'done' ? result.data : '{}')).seq)
   return new Map(who.map((user, index) => [user, places[index] ?? 0]))
 }
 
