@@ -59,7 +59,7 @@ test('a streaming message reaches a subscriber as it grows, and ends as one entr
   const ended = succeeded(await complete({ data: data1 }))
   expect(ended).toMatchObject({ seq: 1, duplicate: false })
   expect(await bob.hears(lunch)).toMatchObject({
-    offset: Number(offset ?? 0) + 1,
+    offset: (offset ?? 0) + 1,
     data: {
       type: 'message',
       user: 'agent',
