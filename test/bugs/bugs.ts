@@ -781,4 +781,11 @@ export const bugs: readonly Bug[] = [
     to: 'instantsOf(zone, wall).at(-1) ?? afterGap',
     tests: times,
   },
+  {
+    name: 'a killed route of a facade goes on in other processes',
+    file: 'src/edge/facade/routes.ts',
+    from: 'await invalidate(env, [facadeTag(tenant)])',
+    to: 'await invalidate(env, [])',
+    tests: ['test/facade/everywhere.test.ts'],
+  },
 ]

@@ -1,6 +1,7 @@
 import { vi } from 'vitest'
 import { EpochLog, type Stamp } from '../../../src/cache/epochs.ts'
 import { RecentKeys } from '../../../src/cache/recent-keys.ts'
+import type { PublishedRoute } from '../../../src/facade/route.ts'
 import { newPlatformSettings } from '../../../src/tenants/platform-settings.ts'
 import type { StoredTenant, TenantRecord } from '../../../src/tenants/record.ts'
 import { HeldRedis } from '../held-redis.ts'
@@ -11,8 +12,22 @@ interface Tenants {
   forgetTenant(env: object, tenant: string): Promise<void>
 }
 
+interface FacadeRoutes {
+  cachedRoutes(tenant: string, now: number): FoundRoutes | undefined
+  routesOf(env: object, tenant: string, now: number): Promise<FoundRoutes | undefined>
+  forgetRoutes(env: object, tenant: string): Promise<void>
+}
+
+interface FoundRoutes {
+  readonly routes: ReadonlyMap<string, { readonly route: PublishedRoute }>
+}
+
 /** A process (isolate): modules, and so memory, of its own. */
 export interface Process {
+  /** A route of the tenant's facade as a request finds it. */
+  route(tenant: string, name: string): Promise<PublishedRoute | undefined>
+  /** A route of the tenant changed. */
+  forgetRoutes(tenant: string): Promise<void>
   record(tenant: string): Promise<TenantRecord | undefined>
   /** The tenant changed. */
   forget(tenant: string): Promise<void>
@@ -59,6 +74,10 @@ export class Deployment {
   readonly #tenants = new Map<string, TenantActor>()
   readonly #log = new EpochLog('log')
   readonly #recent = new RecentKeys()
+  /** The routes of each tenant's facade, as its actor has them. */
+  routes: readonly PublishedRoute[] = []
+  /** How often an actor was asked for its routes. */
+  routesAsked = 0
   /** Whether the log of invalidations answers. */
   hasLog = true
 
@@ -85,8 +104,15 @@ export class Deployment {
     vi.resetModules()
     const tenants = await vi.importActual<Tenants>('../../../src/edge/identity/tenants.ts')
     const { warm } = await vi.importActual<{ warm: (env: object) => Promise<void> }>('../../../src/cron/warm.ts')
+    const facade = await vi.importActual<FacadeRoutes>('../../../src/edge/facade/routes.ts')
     const env = this.#bindings()
     return {
+      route: async (tenant, name) => {
+        const now = Date.now()
+        const found = facade.cachedRoutes(tenant, now) ?? (await facade.routesOf(env, tenant, now))
+        return found?.routes.get(name)?.route
+      },
+      forgetRoutes: (tenant) => facade.forgetRoutes(env, tenant),
       warm: () => warm(env),
       record: (tenant) => tenants.tenantRecordOf(env, tenant, Date.now()),
       forget: (tenant) => tenants.forgetTenant(env, tenant),
@@ -120,6 +146,14 @@ export class Deployment {
       SHARDS: 'shard0',
       CACHE_EPOCHS: { getByName: () => epochs },
       PLATFORM: { getByName: () => platform },
+      FACADE: {
+        getByName: () => ({
+          published: async () => {
+            this.routesAsked++
+            return this.routes
+          },
+        }),
+      },
       TENANT: { getByName: (id: string) => this.#tenants.get(id) },
     }
   }
