@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { commandLine, flagsOf, someOf } from './command-line.ts'
 import { measureEvents, measureSagas } from './cost/event-scenarios.ts'
+import { measureNotifications, measureWebhooksAndProcesses } from './cost/notification-scenarios.ts'
 import { withMeteredSystem, type MeteredSystem } from './cost/metered.ts'
 import { prices } from './cost/price.ts'
 import {
@@ -24,7 +25,17 @@ const numbers = (max: number) => z.array(z.int().min(2).max(max))
 const options = commandLine(
   flagsOf(
     z.object({
-      parts: someOf(['conversations', 'away', 'gateways', 'connecting', 'idle', 'events', 'sagas']),
+      parts: someOf([
+        'conversations',
+        'away',
+        'gateways',
+        'connecting',
+        'idle',
+        'events',
+        'sagas',
+        'notifications',
+        'webhooks',
+      ]),
       conversations: z
         .string()
         .default('2,10,100,1000,10000')
@@ -106,6 +117,8 @@ async function measureAll(folder: string): Promise<Measured[]> {
     if (has('connecting')) for (const list of lists) measured.push(...(await measureConnecting(system, list, how)))
     if (has('events')) measured.push(...(await measureEvents(system, how)))
     if (has('sagas')) measured.push(...(await measureSagas(system, how)))
+    if (has('notifications')) measured.push(...(await measureNotifications(system, how)))
+    if (has('webhooks')) measured.push(...(await measureWebhooksAndProcesses(system, how)))
     if (has('conversations')) measured.push(...(await measureConversations(system)))
     if (has('away')) measured.push(...(await measureAway(system)))
   })

@@ -85,7 +85,8 @@ class System implements MeteredSystem {
   }
 
   async call(method: string, path: string, body?: object): Promise<unknown> {
-    return await (await this.#ask(method, path, body, this.reach.apiKey)).json()
+    const text = await (await this.#ask(method, path, body, this.reach.apiKey)).text()
+    return text === '' ? undefined : JSON.parse(text)
   }
 
   async #ask(method: string, path: string, body?: object, key = adminKey): Promise<Response> {
