@@ -2,6 +2,7 @@ import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { eraserOf } from '../../durable-objects/tenant/erasers.ts'
 import { linkSecretOf } from '../../src/edge/resources/uploads/link-secret.ts'
 import { largestUpload, linkList, uploadView } from '../../src/protocol/uploads-api.ts'
 import { signLink } from '../../src/uploads/links.ts'
@@ -333,6 +334,17 @@ describe('files that nothing needs any more', () => {
     )
     expect(rows).not.toMatch(/"alice"|"bob"/)
   })
+})
+
+test('a deleted tenant leaves no bytes, and those of other tenants stay', async () => {
+  const [one, other] = [await story(), await story()]
+  const [gone, kept] = [await one.upload(), await other.upload()]
+  const eraser = eraserOf({ env, tenant: one.tenant.id }, { id: 'blobs', store: 'blobs', part: 'whole' })
+  expect(await eraser.verifySome('')).toMatchObject({ left: 1 })
+  for (let cursor: string | null = ''; cursor !== null;) cursor = (await eraser.eraseSome(cursor)).next
+  expect(await eraser.verifySome('')).toMatchObject({ left: 0 })
+  expect(await one.isStored(gone.id)).toBe(false)
+  expect(await other.isStored(kept.id)).toBe(true)
 })
 
 test('a message is not kept from Postgres by an alarm that waits for a file', async () => {

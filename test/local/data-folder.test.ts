@@ -98,7 +98,11 @@ test('a folder of a version without the marker is known by its secrets, and gets
   expect(readdirSync(folder)).toContain('parley-data.json')
   // Newer secrets are added to it, and stay.
   const added = await knownSecrets(folder)
-  expect(added).toEqual({ ...secrets, encryptionKeys: expect.stringMatching(/^local:.{44}$/) })
+  expect(added).toEqual({
+    ...secrets,
+    encryptionKeys: expect.stringMatching(/^local:.{44}$/),
+    blobSecret: expect.stringMatching(/^.{32}$/),
+  })
   await openAlone(folder)
   expect(await knownSecrets(folder)).toEqual(added)
 })
