@@ -234,6 +234,7 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   entriesRewritten(seqs: readonly number[]): void
   noticeNow(asked: AskedNotice): Promise<ChatNoticeNow>
   explainNotices(user: string): Promise<ChatExplanation | undefined>
+  found(actor: Actor, seqs: readonly number[]): FoundNow[]
   exportEntries(query: ExportQuery): ExportedEntries | undefined
   exportMembers(after: string, limit: number): Member[]
   importBatch(batch: ImportBatch): ImportedBatch
@@ -258,6 +259,12 @@ export type RepliesAnswer =
       readonly hasMore: boolean
       readonly own?: { readonly follows: boolean; readonly read: number; readonly unread: number }
     })
+
+/** A message that a search found and that the caller may see now; `text` is there once it was edited. */
+export interface FoundNow {
+  readonly seq: number
+  readonly text?: string
+}
 
 /** Lines of an export that are put into one conversation: its properties, then members, then entries in order. */
 export interface ImportBatch {

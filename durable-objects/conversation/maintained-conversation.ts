@@ -19,6 +19,7 @@ import type {
   ErasedPart,
   ExportedEntries,
   ExportQuery,
+  FoundNow,
   ImportBatch,
   ImportedBatch,
   RepliesAnswer,
@@ -30,6 +31,7 @@ import { checksumsOf } from './checksums.ts'
 import type { ConversationStore } from './conversation-store.ts'
 import type { ConversationTasks } from './conversation-tasks.ts'
 import { exportedEntries } from './exported-entries.ts'
+import { foundMessages } from './found-messages.ts'
 import { importBatch } from './importer.ts'
 import { replyPage } from './reply-page.ts'
 import { UserEraser } from './user-eraser.ts'
@@ -98,6 +100,11 @@ export abstract class MaintainedConversation extends TenantActor {
   /** What the rules of notifications say of one user; undefined when there is no conversation. */
   async explainNotices(user: string): Promise<ChatExplanation | undefined> {
     return await this.maintained().store.notifier.explain(user)
+  }
+
+  /** Which of the messages that a search found the actor may see at this moment. */
+  found(actor: Actor, seqs: readonly number[]): FoundNow[] {
+    return foundMessages(this.maintained().store, actor, seqs, systemClock.now())
   }
 
   /** What is exported of this conversation; undefined when there is none. */

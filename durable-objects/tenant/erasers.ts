@@ -453,6 +453,8 @@ const erasers: Readonly<Record<Exclude<StoreName, 'Tenant'>, MakeEraser>> = {
   members: rowsOf('members'),
   messages: rowsOf('messages'),
   archive: rowsOf('archive'),
+  message_search: rowsOf('message_search'),
+  search_settings: rowsOf('search_settings'),
   usage: rowsOf('usage'),
   moves: rowsOf('moves'),
   move_notes: rowsOf('move_notes'),

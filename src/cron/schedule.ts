@@ -6,6 +6,7 @@ import { partitions, partitionsDue } from './partitions.ts'
 import { placements, placementsDue } from './placements.ts'
 import { listAllQueues } from './queues.ts'
 import { reconcile, reconcileDue } from './reconcile.ts'
+import { fillNothing, fillSearches } from './search.ts'
 import { sweep, sweepDue } from './sweep.ts'
 import { usage, usageDue } from './usage.ts'
 import { warm } from './warm.ts'
@@ -32,5 +33,6 @@ export const schedule: readonly CronEntry[] = [
   { name: 'placements', cron: '17 3 * * *', runDue: placementsDue, run: placements },
   { name: 'partitions', cron: '17 3 * * *', runDue: partitionsDue, run: partitions },
   { name: 'archive', cron: '17 3 * * *', runDue: archiveDue, run: archive },
+  { name: 'search', cron: '17 3 * * *', runDue: fillNothing, run: fillSearches },
   { name: 'failures', cron: '17 3 * * *', runDue: failuresDue, run: failures, prepare: listAllQueues },
 ]

@@ -23,6 +23,7 @@ import {
   rewriteCreator,
   rewriteEntries,
   rewritePage,
+  rewriteSearched,
   selectMembers,
   selectUserConversations,
   selectUserEntries,
@@ -210,6 +211,14 @@ const conversations = byConversation(async (at, conversation) => {
   return { erased: isTheirs ? 1 : 0, next: null }
 })
 
+const searched = byConversation(async (at, conversation) => {
+  const { db, epoch } = await shardOf(at)
+  const { user, pseudonym } = at
+  const isDeleted = at.messages === 'delete'
+  const erased = await rewriteSearched(db, placedAt(at, conversation, epoch), { user, pseudonym, isDeleted })
+  return { erased, next: null }
+})
+
 /** An actor that was added passes on to the one before it for a while, which keeps its rows. */
 const activity = byConversation(async ({ env, tenant, user, pseudonym, messages: kept }, conversation) => {
   const erased = { user, pseudonym, messages: kept }
@@ -366,6 +375,7 @@ const erasers: Readonly<Record<ErasedOfUser, Partial<Record<ErasureStage, EraseS
   conversations: { conversations },
   messages: { conversations: messages },
   archive: { conversations: archive },
+  message_search: { conversations: searched },
   Activity: { conversations: activity },
   JobQueue: { own: scheduledMessages },
   RateLimiter: { own: limiters },

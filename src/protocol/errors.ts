@@ -67,6 +67,8 @@ export const errors = {
   streamingGap: { code: 471, message: 'text is missing before the offset', temporary: false },
   /** The message has ended. */
   streamingEnded: { code: 472, message: 'the message has ended', temporary: false },
+  /** A search did not end in its time: it has to name a conversation, a time or rarer words. */
+  searchTooBroad: { code: 442, message: 'the search is too broad', temporary: false },
 } as const
 
 /** The name of a catalogued refusal. */

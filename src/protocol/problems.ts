@@ -3,6 +3,7 @@ import { errors, type ErrorName, type Refusal } from './errors.ts'
 /** Every refusal over HTTP, as RFC 9457 problem types. The names are public and listed at /docs/errors. */
 export const problems = {
   'invalid-request': { status: 400, title: 'Invalid request' },
+  'search-too-broad': { status: 400, title: 'Search is too broad' },
   'not-json': { status: 400, title: 'Body is not JSON' },
   unauthorized: { status: 401, title: 'Unauthorized' },
   'not-allowed': { status: 403, title: 'Forbidden' },
@@ -76,6 +77,7 @@ const byError: Partial<Record<ErrorName, ProblemName>> = {
   tooManyStreaming: 'too-many-streaming',
   streamingGap: 'streaming-gap',
   streamingEnded: 'streaming-ended',
+  searchTooBroad: 'search-too-broad',
   internal: 'unavailable',
 }
 

@@ -136,6 +136,17 @@ const tables = {
     },
     { export: 'itself' },
   ),
+  message_search: table(
+    'texts of messages as they are now, and the words by which they are found',
+    [conversation, { name: 'seq', type: 'bigint' }],
+    { holds: 'texts that the user wrote', found: 'by-conversation', erase: 'rewritten', export: 'elsewhere' },
+  ),
+  search_settings: table(
+    'the language of the search, and how far older messages have been added',
+    [{ name: 'name', type: 'text' }],
+    nothingOfUsers,
+    { export: 'never' },
+  ),
   usage: table('use by day', [{ name: 'day', type: 'date' }], nothingOfUsers, { export: 'itself' }),
   moves: table('what a move does with the tenant on this shard', [], nothingOfUsers, {
     move: 'stays',

@@ -37,6 +37,9 @@ beforeAll(async () => {
      FROM generate_series(1, 100000) AS c, generate_series(1, 5) AS u`,
     `INSERT INTO usage SELECT 'tenant' || n, '2025-01-01'::date + d, 1, 1, 1
      FROM generate_series(1, 20000) AS n, generate_series(0, 9) AS d`,
+    `INSERT INTO message_search SELECT 'tenant' || c % 10, 'c' || c, s, s, '2025-01-01'::timestamptz + interval '522 minutes' * s,
+       2870 + s / 2, 'alice', NULL, '', 'words', '''~words'':1', false FROM generate_series(1, 100) AS s, generate_series(1, 1000) AS c`,
+    `INSERT INTO search_settings SELECT 'tenant' || n, 'filled', '{"of":"done"}' FROM generate_series(1, 20000) AS n`,
     'ANALYZE',
   ])
     await owner.query(filling)

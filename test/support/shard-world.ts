@@ -28,14 +28,24 @@ export const replicaHost = 'shard0.replica.local'
 
 export async function startShardWorld({
   replica = false,
-  shards = ['shard0'] as readonly string[],
+  shards = ['shard0'],
+  binDir,
+}: {
+  readonly replica?: boolean
+  readonly shards?: readonly string[]
+  readonly binDir?: string
 } = {}): Promise<ShardWorld> {
   const lineages: Readonly<Record<string, Lineage>> = {
     directory: 'directory',
     ...Object.fromEntries(shards.map((name) => [name, 'shard'] as const)),
   }
   const dataDir = await mkdtemp(join(tmpdir(), 'parley-shard-'))
-  const postgres = await startPostgres({ dataDir, databases: Object.keys(lineages), replica })
+  const postgres = await startPostgres({
+    dataDir,
+    databases: Object.keys(lineages),
+    replica,
+    ...(binDir === undefined ? {} : { binDir }),
+  })
   const asApp = (database: string, host = '') =>
     Object.assign(new URL(host === replicaHost ? postgres.replicaUrl(database) : postgres.url(database)), {
       username: 'parley_app',

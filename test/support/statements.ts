@@ -14,8 +14,11 @@ import { selectCounts, selectMemberships, selectTop } from '../../src/adapters/n
 import { rowsOf } from '../../src/adapters/neon/moved-rows.ts'
 import { runMoveAction, selectMoving } from '../../src/adapters/neon/moves.ts'
 import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements.ts'
+import { fillSearch, selectUnfilled } from '../../src/adapters/neon/fill-search.ts'
 import { primaryReader } from '../../src/adapters/neon/read-shard.ts'
 import { askReady, describePrimary, describeReplica } from '../../src/adapters/neon/replica-state.ts'
+import { searchMessages } from '../../src/adapters/neon/search-messages.ts'
+import { readSearchSettings, writeSearchLanguage } from '../../src/adapters/neon/search-settings.ts'
 import { knownConversations, selectConversations } from '../../src/adapters/neon/select-conversations.ts'
 import { selectMigration } from '../../src/adapters/neon/select-migration.ts'
 import { selectPage } from '../../src/adapters/neon/select-page.ts'
@@ -27,6 +30,7 @@ import {
   rewriteCreator,
   rewriteEntries,
   rewritePage,
+  rewriteSearched,
   selectMembers,
   selectUserConversations,
   selectUserEntries,
@@ -63,6 +67,18 @@ const rowFor = (text: string, digest: number): Record<string, string> => ({
   keys: JSON.stringify([anyKey]),
   notes: '1',
   equal: 't',
+  conversation_id: 'c7',
+  seq: '5',
+  at: '1',
+  user_id: 'user7',
+  epoch: '1',
+  page: '1001',
+  // The first step adds messages, the second one pages of the archive.
+  value: JSON.stringify(
+    digest < 5
+      ? { of: 'messages', conversation: 'c7', seq: 5 }
+      : { of: 'archive', conversation: 'c7', epoch: 'e', page: 1001 },
+  ),
 })
 
 const cursorOfMessages = '["c7", 5, "2025-06-01T00:00:00Z"]'
@@ -143,6 +159,21 @@ const facts = {
   isComplete: true,
 }
 
+const searched = {
+  tenant,
+  all: "'~words'",
+  any: "'~words'",
+  reader: 'user7',
+  conversation: null,
+  author: null,
+  thread: null,
+  since: 0,
+  upTo: { at: firstDay + 365 * dayMs, conversation: '', seq: 0 },
+  limit: 20,
+  scanMs: 400,
+  statementMs: 2000,
+} as const
+
 type Use = (db: Database) => unknown
 const replica = {
   name: 'r1',
@@ -202,6 +233,22 @@ export const ofShard: Readonly<Record<string, Use>> = {
   selectUsage: (db) => selectUsage(db, tenant, { from: '2025-01-01', to: '2025-01-31', limit: 100 }),
   userRows,
   exportRows,
+  searchMessages: async (db) => {
+    await ignoring(searchMessages(primaryReader(db), searched))
+    await ignoring(searchMessages(primaryReader(db), { ...searched, ranked: { below: 1, place: null, among: 100 } }))
+  },
+  selectUnfilled: (db) => selectUnfilled(db, [tenant]),
+  fillSearch: async (db) => {
+    for (let step = 0; step < 2; step++) await ignoring(fillSearch(db, { tenant, placementEpoch: 1 }))
+  },
+  readSearchSettings: (db) => readSearchSettings(db, tenant),
+  writeSearchLanguage: (db) => writeSearchLanguage(db, tenant, 'english'),
+  rewriteSearched: (db) =>
+    rewriteSearched(
+      db,
+      { tenant, placementEpoch: 1, conversation },
+      { user: 'user7', pseudonym: 'x', isDeleted: true },
+    ),
   writeBatches: (db) => writeBatches(db, [batch({ facts, scrubbed: [203] })]),
   moveRows,
   moveTenant,

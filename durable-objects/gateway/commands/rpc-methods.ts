@@ -18,6 +18,7 @@ import { callConversation, callInbox } from '../../open-actors.ts'
 import type { Data, CommandContext } from './command-context.ts'
 import { acknowledgeEvents, pullEvents } from './event-commands.ts'
 import { replyLater } from './reply-later.ts'
+import { searchMessages } from './search-command.ts'
 
 type Method = (context: CommandContext, session: Session, id: number, data: Data) => void
 
@@ -27,6 +28,7 @@ const methods: Readonly<Record<string, Method>> = {
   [sendMessage.name]: send,
   [editMessage.name]: edit,
   [listConversations.name]: listInbox,
+  'search.messages': searchMessages,
   'events.pull': pullEvents,
   'events.acknowledge': acknowledgeEvents,
 }

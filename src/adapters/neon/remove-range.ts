@@ -2,7 +2,7 @@ import type { ProjectionBatch } from '../../events/projection.ts'
 import type { Database } from './connect.ts'
 
 /**
- * Removes what a rebuild writes anew: the entries of a range, from the messages and from the archive. The rest of an archived
+ * Removes what a rebuild writes anew: the entries of a range, from the messages, from the archive and from the search. The rest of an archived
  * page goes back to the messages, and a later night archives it again.
  */
 const entries = `
@@ -21,6 +21,9 @@ WITH ranges AS (
     AS e(seq, sent_at, user_id, client, client_id, body)
   WHERE e.seq NOT BETWEEN p.first AND p.last
   ON CONFLICT DO NOTHING
+), unindexed AS (
+  DELETE FROM message_search s USING ranges r
+  WHERE s.tenant_id = r.tenant_id AND s.conversation_id = r.conversation_id AND s.seq BETWEEN r.first AND r.last
 )
 DELETE FROM messages m USING ranges r
 WHERE m.tenant_id = r.tenant_id AND m.conversation_id = r.conversation_id AND m.seq BETWEEN r.first AND r.last`

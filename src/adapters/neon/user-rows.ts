@@ -169,6 +169,25 @@ export async function rewriteCreator(
   return z.array(z.unknown()).parse(await inTransaction(db, at.tenant, rewriteOfCreator, params)).length > 0
 }
 
+const renameFound = `
+UPDATE message_search m SET user_id = $5,
+  text = CASE WHEN $6::boolean THEN '' ELSE m.text END, words = CASE WHEN $6::boolean THEN '' ELSE m.words END,
+  attached = CASE WHEN $6::boolean THEN '' ELSE m.attached END, deleted = m.deleted OR $6::boolean
+FROM placements p
+WHERE p.tenant_id = $1 AND p.epoch = $2::bigint AND p.state = 'active'
+  AND m.tenant_id = $1 AND m.conversation_id = $3 AND m.user_id = $4
+RETURNING m.seq`
+
+/** Replaces the author of messages in what is searched, and removes their texts with `isDeleted`. Returns how many there were. */
+export async function rewriteSearched(
+  db: Database,
+  at: PlacedConversation,
+  { user, pseudonym, isDeleted }: { readonly user: string; readonly pseudonym: string; readonly isDeleted: boolean },
+): Promise<number> {
+  const params = [at.tenant, at.placementEpoch, at.conversation, user, pseudonym, isDeleted]
+  return z.array(z.unknown()).parse(await inTransaction(db, at.tenant, renameFound, params)).length
+}
+
 /** Every user may have been mentioned in a channel without being its member. */
 const conversations = `
 SELECT conversation_id AS name FROM (

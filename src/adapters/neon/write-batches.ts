@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Projected, ProjectionBatch } from '../../events/projection.ts'
 import type { Database } from './connect.ts'
+import { indexedInBatches, indexMessages } from './index-messages.ts'
 import { insertMessages } from './insert-messages.ts'
 import { lockArchive } from './lock-archive.ts'
 import { writeWithPosition } from './log-position.ts'
@@ -37,6 +38,7 @@ export async function writeBatches(
   const tenants = [...new Set(batches.map(({ tenant }) => tenant))]
   const scrubs = batches.some(({ scrubbed }) => scrubbed.length > 0)
   const rebuilds = batches.some(({ replaced }) => replaced !== undefined)
+  const indexed = indexedInBatches(batches)
   const { results: answers, position } = await writeWithPosition(db, shard, () => {
     const statements = [setTenants(db, tenants)]
     if (rebuilds)
@@ -47,6 +49,7 @@ export async function writeBatches(
         removeProperties(db, batches),
       )
     statements.push(insertMessages(db, batches))
+    if (indexed.length > 0) statements.push(indexMessages(db, indexed))
     if (batches.some(({ facts: properties }) => properties !== undefined))
       statements.push(upsertConversations(db, batches), upsertMembers(db, batches))
     if (scrubs) statements.push(lockArchive(db, tenants), restoreArchived(db, batches), scrubMessages(db, batches))

@@ -15,6 +15,7 @@ const tags: Readonly<Record<string, string>> = {
   Conversations: 'Conversations of two users, of groups, and channels.',
   Members: 'The members of a conversation and their roles.',
   Messages: 'Messages and the other entries of a conversation, numbered by `seq`.',
+  Search: 'Messages by their words, and the language of the search.',
   Tokens: 'Tokens for your users, and the keys that sign them.',
   Topics: 'Namespaces of plain publish/subscribe topics.',
   Settings: 'Settings that hold for all your users.',

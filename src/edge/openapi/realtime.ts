@@ -4,6 +4,7 @@ import { entryKinds } from '../../conversations/entry-views.ts'
 import { listConversations } from '../../inbox/list-conversations.ts'
 import { feedEvent, notificationEvent } from '../../protocol/feed-api.ts'
 import { acknowledgeCommand, acknowledged, pullCommand, pulledEvents } from '../../protocol/consumers-api.ts'
+import { searchMessagesDefinition, searchPage } from '../../protocol/search-api.ts'
 import { conversationEvents, conversationPage, inboxEvents } from '../../protocol/conversation-views.ts'
 
 /** Every method that a client may call over its connection, `client.rpc(method, data)`. */
@@ -19,6 +20,12 @@ export const realtimeMethods: readonly {
     summary: listConversations.http.summary,
     data: listConversations.input,
     result: conversationPage,
+  },
+  {
+    method: searchMessagesDefinition.name,
+    summary: searchMessagesDefinition.http.summary,
+    data: searchMessagesDefinition.input,
+    result: searchPage,
   },
   {
     method: 'events.pull',

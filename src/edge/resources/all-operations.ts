@@ -38,11 +38,13 @@ import { uploads } from './uploads/uploads.ts'
 import { erasures } from './users/erasure.ts'
 import { tokens } from './users/tokens.ts'
 import { users } from './users/users.ts'
+import { searches } from './search/search-messages.ts'
 
 /** Every operation of the HTTP API, in the order of the documentation. */
 export const operations: readonly Operation[] = [
   ...conversations,
   ...uploads,
+  ...searches,
   ...tokens,
   ...users,
   ...tenantBans,

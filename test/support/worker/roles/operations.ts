@@ -86,6 +86,21 @@ export const userOperations: Readonly<Record<string, readonly Use[]>> = {
       unfit: elsewhere,
     },
   ],
+  'GET /v1/search/messages': [
+    {
+      says: 'searches messages',
+      may: ['server', ...users],
+      ask: () => ({ query: '?q=lunch' }),
+      unfit: elsewhere,
+    },
+    {
+      says: 'searches messages for another',
+      may: ['server'],
+      ask: ({ friend }) => ({ query: `?q=lunch&user=${friend}` }),
+      told: 403,
+      unfit: elsewhere,
+    },
+  ],
 }
 
 const target = { type: 'fcm', address: { token: 'abc' } }

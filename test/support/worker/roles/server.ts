@@ -38,6 +38,7 @@ async function putKeySet({ tenant, things: { name } }: Furnished): Promise<void>
 const bodies = (name: string, channel: string): Readonly<Record<string, object>> => ({
   'POST /v1/tokens/subscription': { user: 'bob', channel },
   'PUT /v1/namespaces/{name}': { historySize: 10, historyTtlSeconds: 60 },
+  'PUT /v1/search/settings': { language: null },
   'PUT /v1/key-sets/{name}': { url: keySetAddress },
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
   'PUT /v1/facade-routes/{name}': facadeRoute,

@@ -37,6 +37,15 @@ const everywhere: readonly Role[] = ['foreign user']
 export const calls: Readonly<Record<string, readonly Call[]>> = {
   ...commandCalls,
   'inbox.list': [{ says: 'reads their list', may: [...users, ...everywhere], data: () => ({}), told: 403, idle: true }],
+  'search.messages': [
+    {
+      says: 'searches messages',
+      may: [...users, ...everywhere],
+      data: () => ({ q: 'lunch' }),
+      told: 403,
+      idle: true,
+    },
+  ],
   // Only a token with a capability for the consumer may, and no role has one.
   'events.pull': [{ says: 'pulls events', may: [], data: () => ({ consumer: 'billing' }), told: 103 }],
   'events.acknowledge': [
