@@ -67,6 +67,41 @@ export interface ReactionsWanted {
   readonly limit?: number
 }
 
+/** What a search looks for; at least `q`, `author` or `has`. Times are in milliseconds since the epoch. */
+export interface SearchWanted {
+  /** Words, each of which must be there; `"words in a row"`; or `beginning*`. */
+  readonly q?: string
+  readonly conversation?: string
+  readonly author?: string
+  readonly thread?: number
+  readonly has?: 'link' | 'file' | 'image'
+  readonly after?: number
+  readonly before?: number
+  readonly sort?: 'newest' | 'relevance'
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+/** A message that was found. */
+export interface FoundMessage {
+  readonly conversation: string
+  readonly seq: number
+  readonly user: string
+  readonly at: number
+  /** Seq of the message that begins its thread; 0 where it is in none. */
+  readonly thread: number
+  /** The text, or the part of a long one around the first word that was found. */
+  readonly text: string
+  /** Where in `text` the words are: start and end, in UTF-16 units. */
+  readonly marks: readonly (readonly [start: number, end: number])[]
+}
+
+/** One page of a search; it may be empty and have a next one. */
+export interface SearchPage {
+  readonly messages: readonly FoundMessage[]
+  readonly next: string | null
+}
+
 /** One page of reactions, by user. */
 export interface Reactions {
   readonly reactions: readonly { readonly user: string; readonly reaction: string; readonly at: number }[]
@@ -186,6 +221,14 @@ export class Conversations {
     await this.#http.request('DELETE', `${path(id)}/members/${encodeURIComponent(user)}`)
   }
 
+  /** Searches the messages that the user may read; `next` asks for the following page. */
+  async search(wanted: SearchWanted): Promise<SearchPage> {
+    const query = new URLSearchParams()
+    for (const [name, value] of Object.entries(wanted)) if (value !== undefined) query.set(name, String(value))
+    const page = fields(await this.#http.request('GET', `/v1/search/messages?${query.toString()}`))
+    return { messages: items(page['messages']).map(readFound), next: text(page['next']) || null }
+  }
+
   /** A page of the users who reacted to a message; `next` asks for the following one. */
   async reactions(id: string, seq: number, { reaction, cursor, limit = 50 }: ReactionsWanted = {}): Promise<Reactions> {
     const query = new URLSearchParams({ limit: String(limit) })
@@ -260,3 +303,19 @@ const propertiesOf = (given: ReturnType<typeof fields>) => ({
   type: text(given['type']),
   name: text(given['name']),
 })
+
+function readFound(given: unknown): FoundMessage {
+  const found = fields(given)
+  return {
+    conversation: text(found['conversation']),
+    seq: count(found['seq']),
+    user: text(found['user']),
+    at: count(found['at']),
+    thread: count(found['thread']),
+    text: text(found['text']),
+    marks: items(found['marks']).map((mark) => {
+      const [start, end] = items(mark)
+      return [count(start), count(end)]
+    }),
+  }
+}

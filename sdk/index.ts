@@ -9,8 +9,11 @@ export {
   type ConversationType,
   type Created,
   type Details,
+  type FoundMessage,
   type NewConversation,
   type Page,
+  type SearchPage,
+  type SearchWanted,
   type RepliesPage,
   type ThreadsPage,
 } from './conversations.ts'

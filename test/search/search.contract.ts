@@ -140,7 +140,7 @@ export function searchContract(on: string, options: { readonly binDir?: string }
       expect(await places('filtered', { since: sentAt, upTo: { ...forever, at: sentAt + 2 } })).toEqual(['filters.1'])
       expect(await places('filtered', { conversation: 'filters', thread: 1 })).toEqual(['filters.2', 'filters.1'])
       const has = async (kind: 'link' | 'file' | 'image') =>
-        await places('', { all: `${termOfHas(kind)}`, conversation: 'filters' })
+        await places('', { all: termOfHas(kind), conversation: 'filters' })
       expect([await has('link'), await has('file'), await has('image')]).toEqual([
         ['filters.1'],
         ['filters.3'],

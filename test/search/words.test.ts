@@ -72,7 +72,7 @@ describe('the text of a search', () => {
   })
 })
 
-describe('what the entries of a log change', () => {
+describe('the entries of a log', () => {
   const entry = (seq: number, data: object) => ({ seq, at: 1000 + seq, user: 'alice', data: JSON.stringify(data) })
   const message = (seq: number, text: string, more: object = {}) =>
     entry(seq, { type: 'message', id: `c.${seq}`, user: 'alice', at: 1, text, ...more })
