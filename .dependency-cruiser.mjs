@@ -83,7 +83,7 @@ export default {
       {
         path: '^durable-objects/',
         pathNot:
-          '^durable-objects/(?:address|open-actors|open-event-actors|open-facade|open-moderation|open-recipients)\\.ts$',
+          '^durable-objects/(?:address|open-actors|open-event-actors|open-facade|open-moderation|open-recipients|open-search)\\.ts$',
         dependencyTypesNot: ['type-only'],
       },
     ),

@@ -1,7 +1,10 @@
 import { z } from 'zod'
-import { hasKinds } from '../search/indexed.ts'
 import { defineOperation } from './operation.ts'
 import { conversationId, userId } from './payloads.ts'
+
+/** What can be asked for with `has`. */
+export const hasKinds = ['link', 'file', 'image'] as const
+export type HasKind = (typeof hasKinds)[number]
 
 /** Messages of one page of a search. */
 const maxFound = 50

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { HasKind } from '../protocol/search-api.ts'
 import { termsOf } from './words.ts'
 
 /** What search knows of one message, as far as one entry of the log says it. Several are put together by their versions. */
@@ -39,10 +40,6 @@ const content = z.object({
 })
 
 const link = /https?:\/\/\S/iu
-
-/** What can be asked for with `has`. */
-export const hasKinds = ['link', 'file', 'image'] as const
-export type HasKind = (typeof hasKinds)[number]
 
 /** Stands for what a message has. */
 export const termOfHas = (kind: HasKind): string => `'~+${kind}'`

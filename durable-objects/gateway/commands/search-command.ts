@@ -2,7 +2,7 @@ import { searchFor } from '../../../src/adapters/message-search.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
 import { searchMessagesDefinition } from '../../../src/protocol/search-api.ts'
 import type { Session } from '../../../src/realtime/session.ts'
-import { searchPorts } from '../../shared/search-ports.ts'
+import { searchPorts } from '../../open-search.ts'
 import type { CommandContext, Data } from './command-context.ts'
 import { replyLater } from './reply-later.ts'
 

@@ -1,5 +1,5 @@
 import { platformOf, tenantOf } from '../../../../durable-objects/address.ts'
-import { searchPorts } from '../../../../durable-objects/shared/search-ports.ts'
+import { searchPorts } from '../../../../durable-objects/open-search.ts'
 import { searchFor } from '../../../adapters/message-search.ts'
 import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
 import type { Database } from '../../../adapters/neon/connect.ts'
