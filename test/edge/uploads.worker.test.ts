@@ -1,4 +1,4 @@
-import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -281,6 +281,8 @@ test('the files of a message that may be restored stay, unread, until it is rest
   await runInDurableObject(tenant.actorOf(lunch), (_, { storage }) => {
     storage.sql.exec('UPDATE uploads SET due = 1 WHERE due IS NOT NULL')
   })
+  // The actor remembers when the next file is due.
+  await abortAllDurableObjects()
   await ring(tenant, lunch)
   await expect.poll(async () => await isStored(gone.id)).toBe(false)
   expect(await isStored(restored.id)).toBe(true)

@@ -53,6 +53,7 @@ export const openDoors: Readonly<Record<string, string>> = {
   'GET /metrics': 'nothing: figures without names',
   'GET /metrics/alerts': 'nothing: alert rules for operators',
   'GET /openapi.json': 'nothing: documentation',
+  'GET /files/:token': 'the signed link that is the token: one file, for a short time',
   'GET /docs': 'nothing: documentation',
   'GET /docs/errors': 'nothing: documentation',
   'GET /docs/realtime': 'nothing: documentation',
