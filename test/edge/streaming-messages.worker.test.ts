@@ -133,3 +133,16 @@ test('a part that is no text, and one that ends within a character, is refused b
     expect(await append(0, text)).toMatchObject({ status: 400, body: { detail: expect.stringContaining('text') } })
   expect(await begin({ clientId: 'not/a/path' })).toMatchObject({ status: 400 })
 })
+
+test('users of a tenant with content rules begin no streaming message, and its server does', async () => {
+  const tenant = await newTenant()
+  const rules = { words: [{ list: ['casino'], action: 'refuse' }] }
+  succeeded(await call('PUT /v1/content-rules', { as: tenant.key, body: rules }))
+  const lunch = await tenant.group('alice', 'bob')
+  const path = `/v1/conversations/${lunch}/streaming`
+  const refusal = { status: 403, body: { detail: expect.stringContaining('content rules') } }
+  expect(await call(`POST ${path}`, { as: await tenant.token('bob'), body: { clientId } })).toMatchObject(refusal)
+  const bob = await connectAs(tenant, 'bob')
+  expect((await bob.rpc('message.begin', { conversation: lunch, clientId })).error).toMatchObject({ code: 403 })
+  succeeded(await call(`POST ${path}`, { as: tenant.key, body: { clientId } }))
+})

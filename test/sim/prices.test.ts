@@ -204,6 +204,22 @@ test.each(changes)(
   },
 )
 
+test('a token of a streaming message at 50 in a second in a conversation of 100 costs at most 0.2 writes and one roll-up of two tokens', async () => {
+  const clientId = 'answer'
+  const token = 'word '
+  const append = (n: number) => ({ clientId, offset: token.length * (n - 1), text: token })
+  const ask = (n: number) =>
+    n === 0 ? { method: 'message.begin', data: { clientId } } : { method: 'message.append', data: append(n) }
+  const room = { size: 100, writers: 1, paceMs: 20, messages: 500, ask }
+  const { calls, writes } = await countMessages(room)
+  const counts = JSON.stringify({ calls, writes })
+  expect(sum(writes), counts).toBeLessThanOrEqual(0.2)
+  // Stored four times a second: fewer writes would show that the text was refused.
+  expect(sum(writes), counts).toBeGreaterThan(0.06)
+  expect(calls['Gateway.publish'], counts).toBeLessThanOrEqual(0.55)
+  expect(calls['Conversation.execute'], counts).toBeLessThanOrEqual(1.1)
+})
+
 /**
  * What a message costs more for a tenant whose conversations notify, beside the notifications themselves; `calls` are those of actors of
  * recipients. All but the writers are away. In two of the rooms every tenth message mentions 2 members.

@@ -23,6 +23,7 @@ export const subscribed = z.object({
   epoch: z.string().default(''),
   offset: z.number().default(0),
   recovered: z.boolean().default(false),
+  data: z.looseObject({ streaming: z.boolean().optional() }).default({}),
   publications: z.array(pub).default([]),
 })
 export type Subscribed = z.output<typeof subscribed>

@@ -3,6 +3,7 @@ import { loadConfig } from '../../../src/config.ts'
 import type { Command } from '../../../src/conversations/command.ts'
 import { editMessage } from '../../../src/conversations/commands/edit-message.ts'
 import { sendMessage } from '../../../src/conversations/commands/send-message.ts'
+import { beginMessage, refuseUnchecked } from '../../../src/conversations/commands/stream-message.ts'
 import { commands } from '../../../src/conversations/commands/table.ts'
 import { listConversations } from '../../../src/inbox/list-conversations.ts'
 import { scheduleMessage, type LaterMessage, type LaterPorts } from '../../../src/jobs/schedules/scheduled-message.ts'
@@ -25,6 +26,7 @@ type Method = (context: CommandContext, session: Session, id: number, data: Data
 /** Every rpc method: the commands of a conversation, and what is not asked of one conversation. */
 const methods: Readonly<Record<string, Method>> = {
   ...Object.fromEntries(commands.map((command) => [command.name, methodOf(command)])),
+  [beginMessage.name]: begin,
   [sendMessage.name]: send,
   [editMessage.name]: edit,
   [listConversations.name]: listInbox,
@@ -95,6 +97,17 @@ function send(context: CommandContext, session: Session, id: number, data: Data)
       schedule(context, session, id, { conversation, ...later, content: { ...content, text: checked.text } })
     })
   context.messages.send(session, conversationChannel(conversation), toContent(given), answer(context, session, id))
+}
+
+/** Begins a streaming message, which no rules of the tenant could check. */
+function begin(context: CommandContext, session: Session, id: number, data: Data): void {
+  const input = context.parse(session, id, beginMessage.input, data)
+  if (input === undefined) return
+  const { conversation } = input
+  counted(context, session, id, conversation, () => {
+    if (context.messages.levels.filters.has(session.tenant)) context.refuse(session, id, refuseUnchecked())
+    else context.ask(session, id, conversation, beginMessage.verb(input))
+  })
 }
 
 /** Edits a message as far as the rules of the tenant allow. */

@@ -83,6 +83,13 @@ export const beginMessage = defineCommand({
   },
 })
 
+/** Content rules of a tenant are about whole texts, which a message that grows does not have: users of such tenants send messages whole. */
+export const refuseUnchecked = (): Refusal =>
+  refuse(
+    'notAllowed',
+    'the tenant has content rules, which check whole texts: send the message whole, or have your server write it',
+  )
+
 /** Adds text to a message that grows. */
 export const appendToMessage = defineCommand({
   name: 'message.append',

@@ -4,6 +4,7 @@ import { callActorsOf } from '../../../adapters/contexts.ts'
 import type { Command } from '../../../conversations/command.ts'
 import { editMessage } from '../../../conversations/commands/edit-message.ts'
 import { sendMessage } from '../../../conversations/commands/send-message.ts'
+import { beginMessage, refuseUnchecked } from '../../../conversations/commands/stream-message.ts'
 import { commands } from '../../../conversations/commands/table.ts'
 import { scheduleMessage, type LaterMessage, type LaterPorts } from '../../../jobs/schedules/scheduled-message.ts'
 import { conversationChannel } from '../../../protocol/channels.ts'
@@ -32,6 +33,8 @@ function operationOf(command: Command): Operation[] {
       const actor = actorOf(caller, command.onBehalf ? actingUser(caller, asText(speaker)) : '')
       const stub = possibleConversation(c.env, caller.tenant, String(conversation))
       await takeTokens(c, caller, String(conversation), command, asked)
+      if (caller.kind === 'user' && command === beginMessage && c.get('tenant')?.contentRules !== undefined)
+        accepted(refuseUnchecked())
       const checked = caller.kind === 'user' && isChecked(command) ? checkAsked(c, caller.user, asked) : undefined
       const input = checked === undefined ? asked : { ...asked, text: checked.text }
       const later = command.later(input)
