@@ -7,11 +7,16 @@ const reply = z.looseObject({
   error: z.object({ code: z.number(), message: z.string() }).optional(),
   rpc: z.object({ data: z.unknown() }).optional(),
 })
+const push = z.object({
+  push: z.object({ pub: z.object({ data: z.unknown(), offset: z.number().optional() }).optional() }),
+})
 type Reply = z.output<typeof reply>
 const page = z.object({ conversations: z.array(z.object({ id: z.string() })), next: z.string().nullable() })
 
 /** A connected user. The token in the address decides the gateway, so that users spread over several. */
 export class Client {
+  /** Called with the data of each publication without an offset. */
+  onEvent: ((data: unknown) => void) | undefined
   readonly #socket: WebSocket
   readonly #waiting = new Map<number, (reply: Reply) => void>()
   #asked = 0
@@ -75,9 +80,15 @@ export class Client {
     })
   }
 
+  #tell(line: string): void {
+    const { data, offset } = push.parse(JSON.parse(line)).push.pub ?? {}
+    if (offset === undefined) this.onEvent?.(data)
+  }
+
   #read(frame: string): void {
     for (const line of frame.split('\n')) {
       if (line === '{}') this.#socket.send('{}')
+      if (line.startsWith('{"push":')) this.#tell(line)
       if (!line.startsWith('{"id":')) continue
       const answer = reply.parse(JSON.parse(line))
       if (answer.id === undefined) continue

@@ -16,6 +16,8 @@ export interface Measured {
   readonly cost: Cost
   /** How many of the units a month has, where the price is given for a month. */
   readonly perMonth?: number
+  /** The time until it reached a client, which 95 of 100 deliveries did not exceed, in milliseconds. */
+  readonly p95Ms?: number
 }
 
 /** How long and how closely is measured. */
