@@ -23,7 +23,7 @@ const unmarkedSecrets = z.object({
 
 /** Everything that Parley writes at the top of its data folder. `--fresh` removes these entries and no others. */
 const ownEntries =
-  /^(?:secrets\.json(?:\.new)?|profile|shards|actors|miniflare|postgres|redis\.json(?:\.next|\.damaged-\d+)?|qstash\.sqlite(?:\.damaged-\d+)?(?:-\w+)?|worker\.js|workerd\.(?:capnp|pid))$/
+  /^(?:secrets\.json(?:\.new)?|profile|shards|actors|blobs|miniflare|postgres|redis\.json(?:\.next|\.damaged-\d+)?|qstash\.sqlite(?:\.damaged-\d+)?(?:-\w+)?|worker\.js|workerd\.(?:capnp|pid))$/
 const keptEntries: readonly string[] = [markerName, lockName, `${lockName}-journal`]
 /** What operating systems put into a folder by themselves. */
 const systemEntries: readonly string[] = ['.DS_Store', 'lost+found']

@@ -66,7 +66,8 @@ export function indexedBy({ seq, at, user, data }: LogEntry): IndexedMessage | u
 }
 
 const searched = (text: string): Pick<IndexedMessage, 'text' | 'words'> => ({
-  text,
+  // Postgres takes neither in a text; the message itself has them escaped.
+  text: text.replaceAll('\0', '\u{FFFD}').toWellFormed(),
   words: `${termsOf(text)}${link.test(text) ? ` ${termOfHas('link')}` : ''}`,
 })
 

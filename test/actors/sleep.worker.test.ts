@@ -176,7 +176,12 @@ test('a message costs its row and the index entry of its clientId, nothing more'
   await tenant.post(lunch, 'alice', 'first')
   await tenant.post(lunch, 'bob', 'second')
   const tables = await runInDurableObject(conversation, (_, { storage }) =>
-    storage.sql.exec("SELECT tbl_name, type FROM sqlite_master WHERE tbl_name = 'messages'").toArray(),
+    storage.sql.exec("SELECT name, type, sql FROM sqlite_master WHERE tbl_name = 'messages'").toArray(),
   )
-  expect(tables.map(({ type }) => type)).toEqual(['table', 'index'])
+  expect(tables).toMatchObject([
+    { type: 'table' },
+    { type: 'index', name: 'by_client_id' },
+    // A message that is no reply in a thread is not in it.
+    { type: 'index', name: 'by_thread', sql: expect.stringContaining('WHERE thread IS NOT NULL') },
+  ])
 })

@@ -184,7 +184,7 @@ test('a month’s partition goes when it is empty and over, not before', async (
   expect(await dropEmptyPartitions(shard, '2019-03-01')).toBe(1)
   expect(await read('months')).toHaveLength(1)
   await writeBatches(shard, [batchOf('months', [], [1])])
-  expect((await read('months'))[0]?.data).toContain('"deleted" : true')
+  expect((await read('months'))[0]?.data).toMatch(/"deleted" ?: ?true/)
 })
 
 test('tenants of a shard are listed in pages', async () => {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { archiveMessages } from '../../src/adapters/neon/archive-messages.ts'
 import { connect, type Database } from '../../src/adapters/neon/connect.ts'
 import { placeOnShard } from '../../src/adapters/neon/placements.ts'
+import { writeSearchLanguage } from '../../src/adapters/neon/search-settings.ts'
 import { rollUpUsage } from '../../src/adapters/neon/usage.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -196,6 +197,7 @@ async function tenantWith(id: string, conversations: number, messages: number): 
   const writers = new Writers(id, () => ({ shard: 'shard0', epoch: 1 }))
   for (let n = 0; n < conversations; n++) writers.say(`c${n}`, messages)
   await writers.settle()
+  await writeSearchLanguage(at('shard0'), id, 'english')
   await rollUpUsage(at('shard0'), [id], sentAt - 86_400_000 * 40, [
     { tenant: id, day: '2026-11-01', jobs: 7, connectionsPeak: 3, requests: 0, commands: 0 },
   ])

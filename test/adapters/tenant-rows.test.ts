@@ -37,6 +37,11 @@ async function fill(tenant: string, conversations: number): Promise<void> {
     `INSERT INTO archive SELECT $1, 'c' || lpad(n::text, 4, '0'), 'e', 0, '{1}', '{now}', '{u}', '{c}', '{k}', '{x}' FROM generate_series(1, $2::int) n`,
     [tenant, conversations],
   )
+  await owner.query(
+    `INSERT INTO message_search SELECT $1, 'c' || lpad(n::text, 4, '0'), 1, 1, '2026-11-01'::timestamptz, 2900, 'u1', NULL, '', 'x', '''~x'':1', false FROM generate_series(1, $2::int) n`,
+    [tenant, conversations],
+  )
+  await owner.query(`INSERT INTO search_settings VALUES ($1, 'language', 'english')`, [tenant])
   await owner.query(`INSERT INTO moves VALUES ($1, 'closed', 1)`, [tenant])
   await owner.query(
     `INSERT INTO move_notes (tenant_id, of_table, key) SELECT $1, 'usage', '{}' FROM generate_series(1, $2::int)`,

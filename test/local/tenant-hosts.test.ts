@@ -137,6 +137,7 @@ test('no other file reaches the outside: sockets, the network of tenants’ host
   // Of the platform's own services; the SDKs of Redis and QStash fetch by themselves.
   const fetches = /(?<![.#\w])fetch\(|globalThis\.fetch|new (?:WebSocket|EventSource)\(/
   expect(filesWith(fetches).filter((file) => !/^\s*(?:override )?(?:async )?fetch\(/m.test(read(file)))).toEqual([
+    'src/adapters/blobs/s3.ts',
     'src/adapters/neon/connect.ts',
     'src/adapters/upstash/values.ts',
     'src/edge/resources/operations/health.ts',

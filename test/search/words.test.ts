@@ -100,6 +100,10 @@ describe('the entries of a log', () => {
     expect(found?.sent).toMatchObject({ thread: 1, attached: ` '~+file' '~+image'` })
   })
 
+  test('holds no character that Postgres refuses in a text', () => {
+    expect(indexedIn([message(1, 'a\u0000b \uD800c')])[0]?.text).toBe('a\uFFFDb \uFFFDc')
+  })
+
   test('leaves out entries that are no messages', () => {
     expect(indexedIn([entry(1, { type: 'member.joined', member: 'bob' })])).toEqual([])
   })
