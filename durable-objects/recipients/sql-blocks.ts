@@ -17,6 +17,12 @@ export class BlockTable {
     else this.#sql.exec('DELETE FROM blocks WHERE user = ? AND blocked = ?', user, blocked)
   }
 
+  /** The users that a user blocks. */
+  of(user: string): string[] {
+    const sql = 'SELECT blocked FROM blocks WHERE user = ? ORDER BY blocked'
+    return Array.from(this.#sql.exec<{ blocked: string }>(sql, user), ({ blocked }) => blocked)
+  }
+
   /** Those of `users` that block the author. */
   blockersAmong(users: readonly string[], author: string): Set<string> {
     const sql = 'SELECT user FROM blocks WHERE blocked = ? AND user IN (SELECT value FROM json_each(?))'

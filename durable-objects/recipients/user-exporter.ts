@@ -3,6 +3,7 @@ import type { ExportedPart } from '../../src/tenants/export-page.ts'
 import { userText } from '../../src/notifications/users/profile.ts'
 import type { Sql } from '../shared/sql.ts'
 import type { RunDecider } from './run-decider.ts'
+import type { BlockTable } from './sql-blocks.ts'
 import type { FeedTable } from './sql-feed.ts'
 import type { UserTable } from './sql-users.ts'
 
@@ -10,6 +11,7 @@ interface Tables {
   readonly users: UserTable
   readonly feeds: FeedTable
   readonly runs: RunDecider
+  readonly blocks: BlockTable
 }
 
 /** A part ends after so many characters. */
@@ -21,12 +23,13 @@ export const exportedTables: Readonly<Record<string, string | null>> = {
   feed_items: 'feed-item',
   notices: 'notice',
   topic_subscribers: 'subscription',
+  blocks: 'block',
   // Counts of the items, and what limits notifications for a while.
   feeds: null,
   throttles: null,
 }
 
-/** Writes what the actor keeps of a user as lines: the profile with the preferences, the feed, and what was decided of notifications. */
+/** Writes what the actor keeps of a user as lines: the profile with the preferences and blocks, the feed, and what was decided of notifications. */
 export class UserExporter {
   readonly #sql: Sql
   readonly #tables: Tables
@@ -75,12 +78,13 @@ export class UserExporter {
   }
 
   #profile(user: string): string[] {
+    const blocks = this.#tables.blocks.of(user).map((blocked) => exportLine('block', { user, blocked }))
     const stored = this.#tables.users.find(user)
-    if (stored === undefined) return []
+    if (stored === undefined) return blocks
     const preferences = this.#tables.users.preferences(user)
     const lines = [exportLine('user', { user }, { profile: userText(stored) })]
     if (preferences !== undefined) lines.push(exportLine('preferences', { user, preferences }))
-    return lines
+    return [...lines, ...blocks]
   }
 
   #feed(user: string, rest: string, limit: number): ExportedPart {

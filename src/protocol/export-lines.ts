@@ -7,6 +7,8 @@ export const lineVersions = {
   preferences: 1,
   /** A topic of notifications that the user is subscribed to. */
   subscription: 1,
+  /** A user that the user blocks. */
+  block: 1,
   /** An item of a feed, with its marks. */
   'feed-item': 1,
   /** What was decided of one notification for one user, and its deliveries. */

@@ -105,6 +105,7 @@ async function furnish(): Promise<Furnished> {
   }
   succeeded(await tenant.post(made.conversations[3] ?? '', 'bob', others))
   succeeded(await tenant.remove(made.conversations[1] ?? '', user))
+  await put(`PUT /v1/users/${user}/blocks/mallory`, {})
   const later = { clientId: 'later', text: 'a message for later', deliverAt: Date.now() + 3_600_000 }
   const token = await tenant.token(user)
   succeeded(await call(`POST /v1/conversations/${made.conversations[0]}/messages`, { as: token, body: later }))
@@ -132,7 +133,7 @@ describe('the export', () => {
     const lines = await exported(acme.tenant, `/v1/users/${user}/export`)
     const count = (type: string) => lines.filter((line) => line.type === type).length
     expect(lines.every(({ version }) => version === 1)).toBe(true)
-    const kinds = ['user', 'preferences', 'subscription', 'feed-item', 'notice', 'scheduled-message']
+    const kinds = ['user', 'preferences', 'subscription', 'block', 'feed-item', 'notice', 'scheduled-message']
     expect(kinds.map((type) => [type, count(type)])).toEqual(kinds.map((type) => [type, 1]))
     expect(count('conversation')).toBe(3)
     expect(count('mention')).toBe(3)
