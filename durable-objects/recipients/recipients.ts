@@ -130,7 +130,12 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     topics: this.#topics,
     events: this.#events,
   })
-  readonly #exporter = new UserExporter(this.#sql, { users: this.#users, feeds: this.#feeds, runs: this.#runs, blocks: this.#blocks })
+  readonly #exporter = new UserExporter(this.#sql, {
+    users: this.#users,
+    feeds: this.#feeds,
+    runs: this.#runs,
+    blocks: this.#blocks,
+  })
   readonly #metrics: NotificationMetrics
   readonly #templates = new FeedTemplates((source) => this.#findTemplate(source))
   readonly #health = new ProviderHealth()
