@@ -44,6 +44,8 @@ export const alone = {
     ...clockMovers,
     // This asks before the tenant of the tests is made, which a process remembers.
     'test/edge/docs.worker.test.ts',
+    // This searches, which needs a Postgres that the process does not remember as away or behind.
+    'test/actors/roles.worker.test.ts',
     // These change the list of shards or the plans, which the process keeps in its memory; so do three that move the clock.
     'test/actors/roles-tenant.worker.test.ts',
     'test/edge/replicas.worker.test.ts',
