@@ -12,8 +12,9 @@ export interface IndexedMessage {
     readonly at: number
     readonly user: string
     readonly thread: number | null
-    readonly attached: string
   }
+  /** Terms of the files that it has; "" in entries that say nothing of them. */
+  readonly attached: string
   readonly text: string
   readonly words: string
   readonly deleted: boolean
@@ -31,12 +32,15 @@ const weekMs = 604_800_000
 /** The week of a time in milliseconds since the epoch, as terms begin with it. */
 export const weekOf = (at: number): number => Math.floor(at / weekMs)
 
+const attachments = z.array(z.looseObject({ type: z.string() })).optional()
 const content = z.object({
   text: z.string().default(''),
   ref: z.int().optional(),
   thread: z.int().optional(),
   deleted: z.boolean().optional(),
-  attachments: z.array(z.looseObject({ type: z.string() })).optional(),
+  attachments,
+  /** Of an edit that restores: the message as it was before its deletion. */
+  content: z.object({ attachments }).optional(),
 })
 
 const link = /https?:\/\/\S/iu
@@ -49,20 +53,32 @@ export function indexedBy({ seq, at, user, data }: LogEntry): IndexedMessage | u
   const isMessage = data.startsWith('{"type":"message",')
   const isEdit = !isMessage && data.startsWith('{"type":"message.edited"')
   if (!isMessage && !isEdit && !data.startsWith('{"type":"message.deleted"')) return undefined
-  const { text, ref, thread = null, deleted = false, attachments = [] } = content.parse(JSON.parse(data))
+  // An entry of another form is not searched, and holds up no others.
+  const read = content.safeParse(JSON.parse(data))
+  if (!read.success) return undefined
+  const { text, ref, thread = null, deleted = false, attachments: files = [], content: restored } = read.data
   if (isMessage) {
-    if (deleted || (text === '' && attachments.length === 0)) return undefined
-    const kinds: readonly HasKind[] = [
-      ...(attachments.length > 0 ? (['file'] as const) : []),
-      ...(attachments.some(({ type }) => /^image\b/u.test(type)) ? (['image'] as const) : []),
-    ]
-    const attached = kinds.map((kind) => ` ${termOfHas(kind)}`).join('')
-    return { seq, version: seq, sent: { at, user, thread, attached }, ...searched(text), deleted: false }
+    const sent = { at, user, thread }
+    // It can be restored by a later entry, which says neither who wrote it nor when.
+    if (deleted) return { seq, version: seq, sent, ...nothing, deleted }
+    if (text === '' && files.length === 0) return undefined
+    return { seq, version: seq, sent, attached: attachedBy(files), ...searched(text), deleted }
   }
   if (ref === undefined) return undefined
-  if (!isEdit) return { seq: ref, version: seq, text: '', words: '', deleted: true }
+  if (!isEdit) return { seq: ref, version: seq, ...nothing, deleted: true }
   // The edit of a message that was deleted says nothing, and the deletion is an entry of its own.
-  return deleted ? undefined : { seq: ref, version: seq, ...searched(text), deleted: false }
+  if (deleted) return undefined
+  return { seq: ref, version: seq, attached: attachedBy(restored?.attachments ?? []), ...searched(text), deleted }
+}
+
+const nothing = { attached: '', text: '', words: '' } as const
+
+function attachedBy(files: readonly { readonly type: string }[]): string {
+  const kinds: readonly HasKind[] = [
+    ...(files.length > 0 ? (['file'] as const) : []),
+    ...(files.some(({ type }) => /^image\b/u.test(type)) ? (['image'] as const) : []),
+  ]
+  return kinds.map((kind) => ` ${termOfHas(kind)}`).join('')
 }
 
 const searched = (text: string): Pick<IndexedMessage, 'text' | 'words'> => ({
@@ -83,9 +99,10 @@ export function indexedIn(entries: readonly LogEntry[]): IndexedMessage[] {
   return [...bySeq.values()]
 }
 
-/** What two entries say of one message: the text of the newer one. */
+/** What two entries say of one message: the text of the newer one, and its files where it says something of them. */
 function joined(a: IndexedMessage, b: IndexedMessage): IndexedMessage {
-  const newer = b.version >= a.version ? b : a
+  const [older, newer] = b.version >= a.version ? [a, b] : [b, a]
   const sent = a.sent ?? b.sent
-  return { ...newer, ...(sent === undefined ? {} : { sent }) }
+  const attached = newer.deleted || newer.attached !== '' ? newer.attached : older.attached
+  return { ...newer, attached, ...(sent === undefined ? {} : { sent }) }
 }

@@ -172,6 +172,28 @@ export function searchContract(on: string, options: { readonly binDir?: string }
       expect(rows).toEqual([])
     })
 
+    test('finds a restored message with its files, also once all of it was written again, and in whatever order', async () => {
+      const data = { attachments: [{ type: 'image', url: 'https://cdn.example/x.png' }] }
+      const restored = entry(4, { type: 'message.edited', ref: 1, text: 'restored words', content: { ...data } })
+      const tombstone = message(1, '', { data: { deleted: true } })
+      const found = async () => [
+        await places('restored'),
+        await places('', { all: termOfHas('image'), conversation: 'restored' }),
+      ]
+      await write('restored', [message(1, 'restored words', { data }), message(2, 'beside')])
+      await write('restored', [deletion(3, 1)])
+      expect(await found()).toEqual([[], []])
+      await write('restored', [restored])
+      expect(await found()).toEqual([['restored.1'], ['restored.1']])
+      await write('restored', [tombstone, deletion(3, 1)])
+      expect(await found()).toEqual([['restored.1'], ['restored.1']])
+      const replaced = { first: 1, last: 4, hasProperties: false }
+      await write('restored', [tombstone, message(2, 'beside'), deletion(3, 1), restored], { replaced })
+      expect(await found()).toEqual([['restored.1'], ['restored.1']])
+      await write('restored', [deletion(5, 1)])
+      expect(await found()).toEqual([[], []])
+    })
+
     test('finds messages that are in the archive', async () => {
       await write('old', [message(1, 'archived words', { at: sentAt - 400 * dayMs })])
       expect(await archiveMessages(shard, 'acme', sentAt - 300 * dayMs, 100)).toBeGreaterThan(0)

@@ -76,12 +76,12 @@ describe('the entries of a log', () => {
   const entry = (seq: number, data: object) => ({ seq, at: 1000 + seq, user: 'alice', data: JSON.stringify(data) })
   const message = (seq: number, text: string, more: object = {}) =>
     entry(seq, { type: 'message', id: `c.${seq}`, user: 'alice', at: 1, text, ...more })
-  const sent = { user: 'alice', thread: null, attached: '' }
+  const sent = { user: 'alice', thread: null }
 
   test('is the newest text of each message', () => {
     const edited = entry(2, { type: 'message.edited', ref: 1, text: 'two' })
     const expected = [
-      { seq: 1, version: 2, sent: { at: 1001, ...sent }, text: 'two', words: `'~two':1`, deleted: false },
+      { seq: 1, version: 2, sent: { at: 1001, ...sent }, attached: '', text: 'two', words: `'~two':1`, deleted: false },
     ]
     expect(indexedIn([message(1, 'one'), edited])).toEqual(expected)
   })
@@ -90,22 +90,37 @@ describe('the entries of a log', () => {
     const removed = entry(2, { type: 'message.deleted', ref: 1 })
     const [found] = indexedIn([message(1, 'secret'), removed])
     expect(found).toMatchObject({ seq: 1, version: 2, text: '', words: '', deleted: true })
-    expect(indexedIn([message(1, '', { deleted: true })])).toEqual([])
+    expect(indexedIn([message(1, '', { deleted: true })])).toMatchObject([{ text: '', words: '', deleted: true }])
   })
 
   test('has links, files, images and threads', () => {
     const attachments = [{ type: 'image', url: 'https://cdn.example/x.png' }]
     const [found] = indexedIn([message(3, 'see https://example.com', { attachments, thread: 1 })])
     expect(found?.words).toContain(`'~+link'`)
-    expect(found?.sent).toMatchObject({ thread: 1, attached: ` '~+file' '~+image'` })
+    expect(found).toMatchObject({ sent: { thread: 1 }, attached: ` '~+file' '~+image'` })
   })
 
   test('holds no character that Postgres refuses in a text', () => {
     expect(indexedIn([message(1, 'a\u0000b \uD800c')])[0]?.text).toBe('a\uFFFDb \uFFFDc')
   })
 
-  test('leaves out entries that are no messages', () => {
+  test('is a restored message with its files, although only its place without content is left of it', () => {
+    const tombstone = message(1, '', { deleted: true, thread: 7 })
+    const content = {
+      type: 'message',
+      text: 'again',
+      attachments: [{ type: 'image', url: 'https://cdn.example/x.png' }],
+    }
+    const restored = entry(3, { type: 'message.edited', ref: 1, text: 'again', content })
+    const [found] = indexedIn([tombstone, entry(2, { type: 'message.deleted', ref: 1 }), restored])
+    expect(found).toMatchObject({ version: 3, text: 'again', deleted: false, attached: ` '~+file' '~+image'` })
+    expect(found?.sent).toEqual({ at: 1001, user: 'alice', thread: 7 })
+  })
+
+  test('leaves out entries that are no messages, and those of another form, which hold up no others', () => {
     expect(indexedIn([entry(1, { type: 'member.joined', member: 'bob' })])).toEqual([])
+    const odd = entry(2, { type: 'message', text: 5 })
+    expect(indexedIn([odd, message(3, 'three')]).map(({ seq }) => seq)).toEqual([3])
   })
 })
 

@@ -5,7 +5,7 @@ import type { Database } from './connect.ts'
 
 /**
  * Writes what search knows of messages. A message, its edits and its deletion may arrive in any order and again: the newest entry
- * has the text, and the message itself has all else. The placement's epoch is checked in the same statement.
+ * has the text, the message itself has all else, and an entry that restores has the files again. The placement's epoch is checked in the same statement.
  */
 const statement = `
 INSERT INTO message_search AS known (tenant_id, conversation_id, seq, version, sent_at, week, user_id, thread, attached, text, words, deleted)
@@ -19,7 +19,10 @@ ON CONFLICT (tenant_id, conversation_id, seq) DO UPDATE SET
   version = greatest(known.version, excluded.version),
   sent_at = coalesce(known.sent_at, excluded.sent_at), week = coalesce(known.week, excluded.week),
   user_id = coalesce(known.user_id, excluded.user_id), thread = coalesce(known.thread, excluded.thread),
-  attached = CASE WHEN known.deleted OR excluded.deleted THEN '' WHEN known.attached = '' THEN excluded.attached ELSE known.attached END,
+  attached = CASE
+    WHEN CASE WHEN excluded.version > known.version THEN excluded.deleted ELSE known.deleted END THEN ''
+    WHEN excluded.attached <> '' AND (known.attached = '' OR excluded.version > known.version) THEN excluded.attached
+    ELSE known.attached END,
   text = CASE WHEN excluded.version > known.version THEN excluded.text ELSE known.text END,
   words = CASE WHEN excluded.version > known.version OR ($14::boolean AND excluded.version = known.version AND NOT known.deleted) THEN excluded.words ELSE known.words END,
   deleted = CASE WHEN excluded.version > known.version THEN excluded.deleted ELSE known.deleted END
@@ -48,7 +51,7 @@ export function indexMessages(db: Database, conversations: readonly IndexedConve
     rows.map(({ sent }) => (sent === undefined ? null : weekOf(sent.at))),
     rows.map(({ sent }) => sent?.user ?? null),
     rows.map(({ sent }) => sent?.thread ?? null),
-    rows.map(({ sent }) => sent?.attached ?? ''),
+    rows.map(({ attached }) => attached),
     rows.map(({ text }) => text),
     rows.map(({ words }) => words),
     rows.map(({ deleted }) => deleted),
